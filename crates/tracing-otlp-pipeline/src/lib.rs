@@ -1,1 +1,57 @@
-//! Placeholder.
+//! From log record and span to wire: batching, encoding and delivery over OTLP, with a ledger.
+//!
+//! The second half of the way of an event: [`Pipeline`] gives the OpenTelemetry SDK's providers,
+//! whoever emits to them (`tracing-otlp-layer`, `tracing-opentelemetry`, the API itself) is the
+//! first half, a collector is the end.
+//!
+//! ```text
+//! SDK Logger, SDK Tracer        the application's threads
+//!    │  batch      count, check for room, the official batch processors
+//!    │  encode     the official OTLP exporters write the body          the SDK's worker threads
+//!    │  deliver    bounded queue, one thread, outcomes
+//!    ▼  wire       HTTP, gRPC, TLS, answers                            the delivery thread
+//! collector
+//! ```
+//!
+//! What it promises: the calling thread never waits for the network; nothing that happens in here
+//! becomes telemetry again; flush and shutdown keep their deadline on any thread of any runtime; and
+//! every record that goes in is counted as delivered, as pending, or as lost for one named reason.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//! use tracing_otlp_pipeline::{Destination, Pipeline, Signal};
+//!
+//! let pipeline = Pipeline::builder()
+//!     .with_logs(Destination::from_base(Signal::Logs, "http://localhost:4318")?)
+//!     .with_traces(Destination::from_base(Signal::Traces, "http://localhost:4318")?)
+//!     .on_notice(|notice| eprintln!("telemetry: {notice}"))
+//!     .build()?;
+//! let _provider = pipeline.logger_provider();
+//! // … the program runs …
+//! let report = pipeline.shutdown(Duration::from_secs(5));
+//! if !report.is_complete() {
+//!     eprintln!("telemetry: {report}");
+//! }
+//! # Ok::<(), tracing_otlp_pipeline::Error>(())
+//! ```
+
+mod batch;
+mod deliver;
+mod encode;
+mod error;
+mod ledger;
+mod notice;
+mod pipeline;
+mod report;
+mod settings;
+mod unwind;
+mod wire;
+
+pub use error::Error;
+pub use ledger::{Counts, LossReason, SignalCounts};
+pub use notice::Notice;
+pub use pipeline::{Pipeline, PipelineBuilder};
+pub use report::Report;
+pub use settings::{BatchSettings, Compression, DeliverySettings, Destination, Protocol, Signal};

@@ -1,0 +1,201 @@
+//! Facts that every event of a call site shares, worked out once.
+//!
+//! Part of capture, first stop on the way of an event. The logger of a target's instrumentation
+//! scope is one of them, so a record reaches its scope without a lookup by name.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry::logs::{LoggerProvider, Severity};
+use tracing_core::callsite::Identifier;
+use tracing_core::{Level, Metadata};
+
+use crate::settings::Settings;
+
+/// Loggers kept for the targets of `log` records, which are not known at compile time. More
+/// targets than this share one logger each call, made and thrown away.
+const MAX_DYNAMIC_TARGETS: usize = 1024;
+
+/// What is known of an event before any of its fields is read.
+pub(crate) struct Facts<L> {
+    pub(crate) logger: L,
+    pub(crate) target: &'static str,
+    pub(crate) severity: Severity,
+    /// Only a name that the caller gave, never the call site's default.
+    pub(crate) event_name: Option<&'static str>,
+    pub(crate) file: Option<&'static str>,
+    pub(crate) line: Option<i64>,
+    /// Only where it says more than the target.
+    pub(crate) module: Option<&'static str>,
+    /// How many attributes to expect.
+    pub(crate) capacity: usize,
+    /// An event of the `log` crate's bridge: its facts stand in its fields.
+    pub(crate) is_log: bool,
+}
+
+/// Makes the logger of a scope; the provider is behind it.
+type MakeLogger<L> = Box<dyn Fn(InstrumentationScope) -> L + Send + Sync>;
+
+/// The facts of every call site seen so far.
+pub(crate) struct Callsites<L> {
+    make: MakeLogger<L>,
+    known: RwLock<HashMap<Identifier, Arc<Facts<L>>>>,
+    targets: RwLock<HashMap<String, Arc<L>>>,
+}
+
+impl<L> Callsites<L> {
+    pub(crate) fn new<P>(provider: P) -> Self
+    where
+        P: LoggerProvider<Logger = L> + Send + Sync + 'static,
+    {
+        Self {
+            make: Box::new(move |scope| provider.logger_with_scope(scope)),
+            known: RwLock::default(),
+            targets: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn facts(
+        &self,
+        metadata: &'static Metadata<'static>,
+        settings: &Settings,
+    ) -> Arc<Facts<L>> {
+        let id = metadata.callsite();
+        // A poisoned lock still holds whole entries: each is inserted in one step.
+        if let Some(facts) = self
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+        {
+            return Arc::clone(facts);
+        }
+        // User code (the severity rule, the provider) runs outside the lock.
+        let facts = Arc::new(self.work_out(metadata, settings));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(id).or_insert(facts))
+    }
+
+    fn work_out(&self, metadata: &'static Metadata<'static>, settings: &Settings) -> Facts<L> {
+        let target = metadata.target();
+        Facts {
+            logger: (self.make)(scope_of(target.into(), settings)),
+            target,
+            severity: severity_of(metadata, settings),
+            event_name: given_name(metadata),
+            file: metadata.file(),
+            line: metadata.line().map(i64::from),
+            module: metadata.module_path().filter(|module| *module != target),
+            // The message is no attribute; file, line and module may come.
+            capacity: metadata.fields().len() + 3,
+            is_log: is_log(metadata),
+        }
+    }
+
+    /// The logger of a target that is only known at run time.
+    #[cfg(feature = "log")]
+    pub(crate) fn logger_of(&self, target: &str, settings: &Settings) -> Arc<L> {
+        if let Some(logger) = self
+            .targets
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(target)
+        {
+            return Arc::clone(logger);
+        }
+        let logger = Arc::new((self.make)(scope_of(target.to_owned().into(), settings)));
+        let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
+        if targets.len() < MAX_DYNAMIC_TARGETS {
+            targets.insert(target.to_owned(), Arc::clone(&logger));
+        }
+        logger
+    }
+}
+
+/// The scope of a target: what the user said of it (or of the module above it), else its name.
+fn scope_of(target: Cow<'static, str>, settings: &Settings) -> InstrumentationScope {
+    let known = settings
+        .scopes
+        .iter()
+        .filter(|scope| {
+            target
+                .strip_prefix(scope.name())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
+        .max_by_key(|scope| scope.name().len());
+    let mut builder = InstrumentationScope::builder(target);
+    if let Some(known) = known {
+        if let Some(version) = known.version() {
+            builder = builder.with_version(version.to_owned());
+        }
+        if let Some(url) = known.schema_url() {
+            builder = builder.with_schema_url(url.to_owned());
+        }
+        builder = builder.with_attributes(known.attributes().cloned());
+    }
+    builder.build()
+}
+
+/// Severity numbers of the five levels. Source: Logs data model, "Mapping of `SeverityNumber`".
+fn severity_of(metadata: &Metadata<'_>, settings: &Settings) -> Severity {
+    if let Some(severity) = settings
+        .severity_rule
+        .as_ref()
+        .and_then(|rule| rule(metadata))
+    {
+        return severity;
+    }
+    match *metadata.level() {
+        Level::TRACE => Severity::Trace,
+        Level::DEBUG => Severity::Debug,
+        Level::INFO => Severity::Info,
+        Level::WARN => Severity::Warn,
+        Level::ERROR => Severity::Error,
+    }
+}
+
+/// The name, unless it is the `event FILE:LINE` that the macros put where none was given.
+fn given_name(metadata: &'static Metadata<'static>) -> Option<&'static str> {
+    let name = metadata.name();
+    let Some(place) = name.strip_prefix("event ") else {
+        return (!is_log(metadata)).then_some(name);
+    };
+    let is_default = match (metadata.file(), metadata.line()) {
+        (Some(file), Some(line)) => {
+            place
+                .strip_prefix(file)
+                .and_then(|rest| rest.strip_prefix(':'))
+                == Some(line.to_string().as_str())
+        }
+        _ => false,
+    };
+    (!is_default).then_some(name)
+}
+
+#[cfg(feature = "log")]
+fn is_log(metadata: &'static Metadata<'static>) -> bool {
+    use tracing_log::AsTrace as _;
+
+    // The bridge's call sites are known by identity: a field that happens to be called
+    // `log.file` on an ordinary event is the application's own.
+    let level = match *metadata.level() {
+        Level::TRACE => log::Level::Trace,
+        Level::DEBUG => log::Level::Debug,
+        Level::INFO => log::Level::Info,
+        Level::WARN => log::Level::Warn,
+        Level::ERROR => log::Level::Error,
+    };
+    log::Metadata::builder()
+        .level(level)
+        .build()
+        .as_trace()
+        .callsite()
+        == metadata.callsite()
+}
+
+#[cfg(not(feature = "log"))]
+fn is_log(_: &'static Metadata<'static>) -> bool {
+    false
+}

@@ -1,0 +1,11 @@
+//! Capture: what the call site, the fields and the open spans say.
+//!
+//! First stop on the way of an event. One visitor reads the fields of events and spans alike;
+//! what differs is the sink it writes into.
+
+pub(crate) mod callsite;
+pub(crate) mod callsite_names;
+pub(crate) mod fields;
+#[cfg(feature = "log")]
+pub(crate) mod log_records;
+pub(crate) mod spans;

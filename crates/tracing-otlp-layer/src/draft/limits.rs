@@ -1,0 +1,137 @@
+//! Cutting what is too long, too deep or too much.
+//!
+//! Part of the draft, third stop on the way of an event. Texts are cut while they are written,
+//! so a `Debug` of a gigabyte costs no gigabyte.
+
+use std::fmt;
+
+use opentelemetry::Key;
+use opentelemetry::logs::AnyValue;
+
+use crate::settings::Limits;
+
+/// A string that stops growing at `limit` bytes, on a UTF-8 boundary, and tells the writer so.
+pub(crate) struct Bounded {
+    pub(crate) text: String,
+    limit: usize,
+}
+
+impl Bounded {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            text: String::new(),
+            limit,
+        }
+    }
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, s: &str) -> fmt::Result {
+        let room = self.limit - self.text.len();
+        if s.len() <= room {
+            self.text.push_str(s);
+            return Ok(());
+        }
+        self.text.push_str(prefix(s, room));
+        Err(fmt::Error)
+    }
+}
+
+/// The longest prefix of `s` with at most `limit` bytes that ends between two characters.
+pub(crate) fn prefix(s: &str, limit: usize) -> &str {
+    if s.len() <= limit {
+        return s;
+    }
+    let mut end = limit;
+    while !s.is_char_boundary(end) {
+        end -= 1;
+    }
+    &s[..end]
+}
+
+/// About how many bytes a value takes in a request.
+fn size_of(value: &AnyValue) -> usize {
+    match value {
+        AnyValue::String(text) => text.as_str().len() + 4,
+        AnyValue::Bytes(bytes) => bytes.len() + 4,
+        AnyValue::ListAny(items) => items.iter().map(size_of).sum::<usize>() + 4,
+        AnyValue::Map(map) => {
+            map.iter()
+                .map(|(key, value)| key.as_str().len() + size_of(value) + 4)
+                .sum::<usize>()
+                + 4
+        }
+        _ => 11,
+    }
+}
+
+/// Drops the last attributes, then cuts the body, until the record fits; tells how many left.
+pub(crate) fn fit(
+    body: &mut Option<AnyValue>,
+    attributes: &mut Vec<(Key, AnyValue)>,
+    limits: &Limits,
+) -> u32 {
+    let limit = limits.record_bytes;
+    let mut total = body.as_ref().map_or(0, size_of)
+        + attributes
+            .iter()
+            .map(|(key, value)| key.as_str().len() + size_of(value) + 4)
+            .sum::<usize>();
+    let mut dropped = 0;
+    while total > limit {
+        let Some((key, value)) = attributes.pop() else {
+            break;
+        };
+        total -= key.as_str().len() + size_of(&value) + 4;
+        dropped += 1;
+    }
+    if total > limit {
+        if let Some(AnyValue::String(text)) = body {
+            let cut = prefix(text.as_str(), limit.saturating_sub(4)).to_owned();
+            *body = Some(AnyValue::String(cut.into()));
+        } else {
+            *body = None;
+        }
+    }
+    dropped
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn cuts_fall_between_characters() {
+        assert_eq!(prefix("añb", 0), "");
+        assert_eq!(prefix("añb", 1), "a");
+        assert_eq!(prefix("añb", 2), "a");
+        assert_eq!(prefix("añb", 3), "añ");
+        assert_eq!(prefix("añb", 9), "añb");
+        let mut text = Bounded::new(5);
+        assert!(text.write_str("ññññ").is_err());
+        assert_eq!(text.text, "ññ");
+    }
+
+    #[test]
+    fn a_record_over_its_size_loses_its_last_attributes_then_part_of_its_body() {
+        let limits = Limits::default().with_record_bytes(40);
+        let mut body = Some(AnyValue::String("x".repeat(100).into()));
+        let mut attributes = vec![
+            ("a".into(), AnyValue::Int(1)),
+            ("b".into(), AnyValue::Int(2)),
+        ];
+        assert_eq!(fit(&mut body, &mut attributes, &limits), 2);
+        assert_eq!(body, Some(AnyValue::String("x".repeat(36).into())));
+
+        let mut body = Some(AnyValue::String("short".into()));
+        let mut attributes = vec![
+            ("a".into(), AnyValue::Int(1)),
+            ("b".into(), AnyValue::Int(2)),
+        ];
+        assert_eq!(fit(&mut body, &mut attributes, &limits), 1);
+        assert_eq!(attributes, vec![("a".into(), AnyValue::Int(1))]);
+        assert_eq!(body, Some(AnyValue::String("short".into())));
+    }
+}

@@ -1,0 +1,423 @@
+//! The spine: hooks of a few lines that call the stages in order.
+//!
+//! It is where the way of an event through this crate can be read as a sentence: *capture* the
+//! fields, *link* the span, hold the *draft*, *emit* the record.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use opentelemetry::logs::{AnyValue, Logger, LoggerProvider, Severity};
+use opentelemetry::trace::SpanContext;
+use opentelemetry::{Context as OtelContext, InstrumentationScope};
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::capture::callsite::{Callsites, Facts};
+use crate::capture::fields::Fields;
+use crate::capture::spans::{self, LayerId};
+use crate::draft::Draft;
+use crate::emit::emit;
+use crate::guard;
+use crate::link::Linker;
+use crate::link::policy::Link;
+use crate::settings::{Limits, Settings, SpanFields, UnsampledPolicy};
+
+/// Turns `tracing` events into OpenTelemetry log records.
+///
+/// Put it into a registry *after* the trace layer ([`span_layer`](crate::span_layer) or
+/// `tracing_opentelemetry::layer()`), so that a span is started before this layer hears of it.
+/// It works without a trace layer too: then records carry the ids of whatever OpenTelemetry
+/// context the application attached, or none.
+///
+/// Nothing that an application logs makes it panic, block or recurse: a `Debug` that panics
+/// becomes the text `<panicked while formatting>`, a `Debug` that logs is logged once, and events
+/// from telemetry's own threads (suppressed contexts) are left out.
+pub struct LogLayer<L> {
+    id: LayerId,
+    settings: Settings,
+    callsites: Callsites<L>,
+    linker: Linker,
+    counts: Arc<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    records: AtomicU64,
+    unsampled: AtomicU64,
+    reentrant: AtomicU64,
+    panicked: AtomicU64,
+    dropped_attributes: AtomicU64,
+}
+
+impl Counters {
+    fn add(counter: &AtomicU64, count: u64) {
+        if count > 0 {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What a [`LogLayer`] has done so far; a handle that can be asked at any time.
+#[derive(Debug, Clone)]
+pub struct LayerCounts(Arc<Counters>);
+
+impl LayerCounts {
+    /// Records handed to the logger.
+    pub fn records(&self) -> u64 {
+        self.0.records.load(Ordering::Relaxed)
+    }
+
+    /// Events dropped with their unsampled trace ([`UnsampledPolicy::Drop`]).
+    pub fn unsampled(&self) -> u64 {
+        self.0.unsampled.load(Ordering::Relaxed)
+    }
+
+    /// Events dropped because they arose while another was emitted, or too deep inside the
+    /// formatting of others.
+    pub fn reentrant(&self) -> u64 {
+        self.0.reentrant.load(Ordering::Relaxed)
+    }
+
+    /// Events lost to a panic in a logger or one of its processors.
+    pub fn panicked(&self) -> u64 {
+        self.0.panicked.load(Ordering::Relaxed)
+    }
+
+    /// Attributes that the [`Limits`] turned away.
+    pub fn dropped_attributes(&self) -> u64 {
+        self.0.dropped_attributes.load(Ordering::Relaxed)
+    }
+}
+
+impl<L> LogLayer<L> {
+    /// A layer over any logger provider, with the defaults of each setting below.
+    ///
+    /// The provider is cloned; shutting it down stays the caller's business.
+    pub fn new<P>(provider: &P) -> Self
+    where
+        P: LoggerProvider<Logger = L> + Clone + Send + Sync + 'static,
+    {
+        Self {
+            id: LayerId::next(),
+            settings: Settings::default(),
+            callsites: Callsites::new(provider.clone()),
+            linker: Linker::new(),
+            counts: Arc::default(),
+        }
+    }
+
+    /// What happens to records of traces that were not sampled. Default:
+    /// [`UnsampledPolicy::Detach`].
+    #[must_use]
+    pub fn with_unsampled(mut self, policy: UnsampledPolicy) -> Self {
+        self.settings.unsampled = policy;
+        self
+    }
+
+    /// Which span fields records carry. Default: [`SpanFields::off`].
+    #[must_use]
+    pub fn with_span_fields(mut self, fields: SpanFields) -> Self {
+        self.settings.span_fields = fields;
+        self
+    }
+
+    /// Limits on a record. Default: 128 attributes, nothing else.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Adds `code.file.path` and `code.line.number`, and `code.module.name` where the module is
+    /// not the target. Default: on.
+    ///
+    /// `code.function.name` is not known to `tracing`; a field of that name is taken as it is.
+    /// Source: semantic conventions, "Source code attributes".
+    #[must_use]
+    pub fn with_source(mut self, on: bool) -> Self {
+        self.settings.source = on;
+        self
+    }
+
+    /// Adds `thread.id` and `thread.name`. Default: off.
+    #[must_use]
+    pub fn with_thread(mut self, on: bool) -> Self {
+        self.settings.thread = on;
+        self
+    }
+
+    /// Places events on other severity numbers: the rule is asked once a call site, and `None`
+    /// keeps the level's own number. Default: no rule.
+    ///
+    /// A field `otel.severity_number` (1 to 24) does the same for a single event and beats the
+    /// rule. The severity text is the number's short name.
+    #[must_use]
+    pub fn with_severity_rule<F>(mut self, rule: F) -> Self
+    where
+        F: Fn(&Metadata<'_>) -> Option<Severity> + Send + Sync + 'static,
+    {
+        self.settings.severity_rule = Some(Arc::new(rule));
+        self
+    }
+
+    /// Gives version, schema URL and attributes of the instrumentation scope for the target that
+    /// is the scope's name, and for the modules below it. Can be called several times; the
+    /// longest name wins.
+    #[must_use]
+    pub fn with_scope(mut self, scope: InstrumentationScope) -> Self {
+        self.settings.scopes.push(scope);
+        self
+    }
+
+    /// A handle to ask what the layer has done.
+    pub fn counts(&self) -> LayerCounts {
+        LayerCounts(Arc::clone(&self.counts))
+    }
+}
+
+impl<L> fmt::Debug for LogLayer<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogLayer")
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<L, S> Layer<S> for LogLayer<L>
+where
+    L: Logger + Send + Sync + 'static,
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.linker.set_dispatch(dispatch);
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
+        if self.settings.span_fields.is_off() {
+            return;
+        }
+        if let Some(span) = ctx.span(id) {
+            self.fenced(|| spans::keep(self.id, attributes, &span, &self.settings));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+        if self.settings.span_fields.is_off() {
+            return;
+        }
+        if let Some(span) = ctx.span(id) {
+            self.fenced(|| spans::update(self.id, values, &span, &self.settings));
+        }
+    }
+
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        let node = if self.settings.span_fields.is_off() {
+            None
+        } else {
+            ctx.span(id).and_then(|span| spans::node_of(self.id, &span))
+        };
+        spans::enter(self.id, id.clone(), node);
+        self.linker.learn(Some(id));
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        spans::exit(self.id, id);
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        if OtelContext::is_current_telemetry_suppressed() {
+            return;
+        }
+        if !guard::may_enter() {
+            Counters::add(&self.counts.reentrant, 1);
+            return;
+        }
+        self.fenced(|| self.take(event, &ctx));
+    }
+}
+
+impl<L> LogLayer<L>
+where
+    L: Logger + Send + Sync + 'static,
+{
+    fn take<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        // The one clock read: both of a record's times.
+        let time = SystemTime::now();
+        self.linker.learn(None);
+        let facts = self.callsites.facts(event.metadata(), &self.settings);
+        let link = Link::decide(self.span_of(event), self.settings.unsampled, facts.severity);
+        if link == Link::Dropped {
+            Counters::add(&self.counts.unsampled, 1);
+            return;
+        }
+        if facts.is_log {
+            #[cfg(feature = "log")]
+            self.take_log(event, ctx, time, &facts, &link);
+            return;
+        }
+        if !facts
+            .logger
+            .event_enabled(facts.severity, facts.target, facts.event_name)
+        {
+            return;
+        }
+        let mut draft = Draft::new(&self.settings.limits, facts.capacity);
+        event.record(&mut Fields(&mut draft));
+        if self.settings.source {
+            source(&mut draft, facts.file, facts.line, facts.module);
+        }
+        self.surroundings(&mut draft, event, ctx, &link);
+        self.hand_over(&facts.logger, time, &facts, &link, draft);
+    }
+
+    /// An event of the `log` crate's bridge: what is known of it stands in its fields.
+    #[cfg(feature = "log")]
+    fn take_log<S>(
+        &self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        time: SystemTime,
+        facts: &Facts<L>,
+        link: &Link,
+    ) where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        use crate::capture::log_records::{LogFields, with_key_values};
+
+        let mut draft = Draft::new(&self.settings.limits, facts.capacity);
+        let mut reader = LogFields {
+            place: crate::capture::log_records::Place::default(),
+            rest: Fields(&mut draft),
+        };
+        event.record(&mut reader);
+        let place = reader.place;
+        let target = place.target.as_deref().unwrap_or(facts.target);
+        let logger = self.callsites.logger_of(target, &self.settings);
+        if !logger.event_enabled(facts.severity, target, None) {
+            return;
+        }
+        with_key_values(|key, value| draft.set(key.to_owned(), value.clone()));
+        if self.settings.source {
+            let module = place.module.filter(|module| module != target);
+            source(&mut draft, place.file, place.line, module);
+        }
+        self.surroundings(&mut draft, event, ctx, link);
+        self.hand_over(&*logger, time, facts, link, draft);
+    }
+
+    /// The span that the event belongs to.
+    fn span_of(&self, event: &Event<'_>) -> Option<SpanContext> {
+        let found = self.linker.span_context(event);
+        if found.is_some() || !event.is_contextual() {
+            return found;
+        }
+        // No current context: a trace layer that does not activate contexts may still have it.
+        let (id, _) = spans::current(self.id)?;
+        self.linker.with_exported(&id, |cx| {
+            use opentelemetry::trace::TraceContextExt as _;
+            cx.span().span_context().clone()
+        })
+    }
+
+    /// What stands around the event: its thread, its unsampled ids, its spans' fields.
+    fn surroundings<S>(
+        &self,
+        draft: &mut Draft<'_>,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+        link: &Link,
+    ) where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if self.settings.thread {
+            thread(draft);
+        }
+        if let Link::Attributes(span) = link {
+            draft.add("trace_id", || {
+                AnyValue::String(span.trace_id().to_string().into())
+            });
+            draft.add("span_id", || {
+                AnyValue::String(span.span_id().to_string().into())
+            });
+        }
+        if self.settings.span_fields.is_off() {
+            return;
+        }
+        let node = if let Some(id) = event.parent() {
+            ctx.span(id).and_then(|span| spans::node_of(self.id, &span))
+        } else if event.is_contextual() {
+            spans::current(self.id).and_then(|(_, node)| node)
+        } else {
+            None
+        };
+        if let Some(node) = node {
+            spans::describe(draft, &node, &self.settings);
+        }
+    }
+
+    fn hand_over(
+        &self,
+        logger: &L,
+        time: SystemTime,
+        facts: &Facts<L>,
+        link: &Link,
+        mut draft: Draft<'_>,
+    ) {
+        draft.finish();
+        Counters::add(&self.counts.dropped_attributes, draft.dropped.into());
+        let severity = draft.severity.unwrap_or(facts.severity);
+        let name = draft.event_name.or(facts.event_name);
+        emit(logger, time, severity, name, link, draft);
+        Counters::add(&self.counts.records, 1);
+    }
+
+    /// The last fence between a faulty processor and the application.
+    fn fenced(&self, work: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            Counters::add(&self.counts.panicked, 1);
+        }
+    }
+}
+
+/// Where the event stands in the code, unless it says so itself.
+fn source<T: Into<opentelemetry::StringValue>>(
+    draft: &mut Draft<'_>,
+    file: Option<T>,
+    line: Option<i64>,
+    module: Option<T>,
+) {
+    if let Some(file) = file {
+        draft.add("code.file.path", || AnyValue::String(file.into()));
+    }
+    if let Some(line) = line {
+        draft.add("code.line.number", || AnyValue::Int(line));
+    }
+    if let Some(module) = module {
+        draft.add("code.module.name", || AnyValue::String(module.into()));
+    }
+}
+
+/// `thread.id` is the number the standard library gives; it shows it only through `Debug`.
+fn thread(draft: &mut Draft<'_>) {
+    thread_local! {
+        static THREAD: Option<i64> = {
+            let id = format!("{:?}", std::thread::current().id());
+            id.trim_start_matches("ThreadId(").trim_end_matches(')').parse().ok()
+        };
+    }
+    if let Some(id) = THREAD.try_with(|id| *id).ok().flatten() {
+        draft.add("thread.id", || AnyValue::Int(id));
+    }
+    if let Some(name) = std::thread::current().name() {
+        let name = name.to_owned();
+        draft.add("thread.name", || AnyValue::String(name.into()));
+    }
+}

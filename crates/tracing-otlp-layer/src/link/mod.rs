@@ -1,0 +1,168 @@
+//! Link: which span a record points at.
+//!
+//! Second stop on the way of an event. The ids come from the real OpenTelemetry span behind the
+//! event's own `tracing` span; nothing is synthesised. A contextual event takes them from the
+//! current OpenTelemetry context, which needs no lock; an explicit parent is asked for through
+//! the registry, and where the trace layer never saw it, its nearest exported ancestor is.
+
+pub(crate) mod policy;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
+use opentelemetry::{Context, SpanId, TraceId};
+use tracing_core::Event;
+use tracing_core::dispatcher::{self, Dispatch, WeakDispatch};
+use tracing_core::span::Id;
+use tracing_subscriber::registry::{LookupSpan as _, Registry};
+
+use crate::guard;
+
+/// Finds the OpenTelemetry span that an event belongs to.
+///
+/// [`LogLayer`](crate::LogLayer) has one inside. It is public for layers that print or forward
+/// events themselves and want the same ids beside them.
+///
+/// | event | span |
+/// |---|---|
+/// | contextual | the current OpenTelemetry context's |
+/// | `parent: &span` | that span's, or its nearest ancestor's that the trace layer saw |
+/// | `parent: None` | none |
+///
+/// Needs a `tracing_subscriber::Registry` at the bottom of the subscriber for explicit parents.
+#[derive(Debug, Default)]
+pub struct Linker {
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl Linker {
+    /// A linker that still has to be told its dispatch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells which subscriber the events come from; call it from
+    /// [`Layer::on_register_dispatch`](tracing_subscriber::Layer::on_register_dispatch).
+    pub fn set_dispatch(&self, dispatch: &Dispatch) {
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    /// The span the event belongs to, sampled or not; `None` where there is none.
+    ///
+    /// An explicit parent that has not started yet is started by this: its ids do not exist
+    /// before. After that `set_parent` on it fails.
+    pub fn span_context(&self, event: &Event<'_>) -> Option<SpanContext> {
+        if let Some(id) = event.parent() {
+            return self.with_exported(id, |cx| cx.span().span_context().clone());
+        }
+        if event.is_root() {
+            return None;
+        }
+        current_span_context()
+    }
+
+    /// Runs `f` with the OpenTelemetry context of a `tracing` span, or of its nearest ancestor
+    /// that has one.
+    pub(crate) fn with_exported<R>(&self, id: &Id, f: impl FnOnce(&Context) -> R) -> Option<R> {
+        let dispatch = self.dispatch.get()?.upgrade()?;
+        let registry = dispatch.downcast_ref::<Registry>()?;
+        let mut span = registry.span(id)?;
+        loop {
+            // The trace layer panics for an id that was closed just now, by another thread:
+            // then there is nothing to point at. The mark keeps our panic hook quiet about it.
+            let found = guard::formatting(|| {
+                tracing_opentelemetry::get_otel_context(&span.id(), &dispatch)
+            });
+            if let Some(cx) = found.flatten() {
+                return Some(f(&cx));
+            }
+            span = span.parent()?;
+        }
+    }
+
+    /// Learns the dispatch where `on_register_dispatch` never came: `Option`, `Vec` and `reload`
+    /// do not pass it on. `entered` is the span being entered, where the caller is told of one:
+    /// the subscriber that has it as current is the layer's own.
+    pub(crate) fn learn(&self, entered: Option<&Id>) {
+        if self.dispatch.get().is_some() {
+            return;
+        }
+        // Within an event this finds a global default only; on entering a span, a scoped one too.
+        dispatcher::get_default(|dispatch| {
+            let is_ours = dispatch.is::<Registry>()
+                && entered.is_none_or(|id| dispatch.current_span().id() == Some(id));
+            if is_ours {
+                self.set_dispatch(dispatch);
+            }
+        });
+    }
+}
+
+/// The span of this thread's current OpenTelemetry context.
+pub(crate) fn current_span_context() -> Option<SpanContext> {
+    // Another subscriber's or the SDK's code never runs in here, so this cannot panic; a
+    // thread whose storage is gone is the exception, and an event in there has no span.
+    catch_unwind(AssertUnwindSafe(|| {
+        Context::map_current(|cx| {
+            cx.has_active_span()
+                .then(|| cx.span().span_context().clone())
+        })
+    }))
+    .ok()
+    .flatten()
+    .filter(SpanContext::is_valid)
+}
+
+/// The ids of the span that is current on this thread.
+///
+/// `Display` gives `trace_id=… span_id=…`; the parts are lower-case hex as W3C Trace Context
+/// writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpanIds {
+    context: SpanContext,
+}
+
+impl SpanIds {
+    /// The trace's id.
+    pub fn trace_id(&self) -> TraceId {
+        self.context.trace_id()
+    }
+
+    /// The span's id.
+    pub fn span_id(&self) -> SpanId {
+        self.context.span_id()
+    }
+
+    /// Will the span be exported?
+    pub fn is_sampled(&self) -> bool {
+        self.context.is_sampled()
+    }
+}
+
+impl From<SpanContext> for SpanIds {
+    fn from(context: SpanContext) -> Self {
+        Self { context }
+    }
+}
+
+impl fmt::Display for SpanIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "trace_id={} span_id={}", self.trace_id(), self.span_id())
+    }
+}
+
+/// Trace id and span id of the span this thread is in, for a response header or an event's
+/// metadata; `None` outside any span.
+///
+/// # Examples
+///
+/// ```
+/// if let Some(ids) = tracing_otlp_layer::current_ids() {
+///     println!("x-trace-id: {}", ids.trace_id());
+/// }
+/// ```
+pub fn current_ids() -> Option<SpanIds> {
+    current_span_context().map(SpanIds::from)
+}

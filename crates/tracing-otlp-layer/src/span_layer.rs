@@ -1,0 +1,197 @@
+//! The trace layer, set up so that it and the log layer do not do the same work twice.
+//!
+//! It stands beside the way of an event: it makes the spans that records point at. Around
+//! `tracing-opentelemetry`'s layer it adds three things: one event is one record (no copy as a
+//! span event), an ERROR event still marks its span, and suppressed telemetry makes no spans.
+
+use std::fmt::Write as _;
+
+use opentelemetry::Context as OtelContext;
+use opentelemetry::trace::{Status, TraceContextExt as _, Tracer};
+use tracing_core::field::{Field, Visit};
+use tracing_core::span::Id;
+use tracing_core::subscriber::Interest;
+use tracing_core::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, Filter};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::draft::error;
+use crate::draft::limits::Bounded;
+use crate::guard;
+use crate::link::Linker;
+
+/// Whether events are also recorded on the span they belong to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpanEvents {
+    /// One event is one log record. An ERROR event marks its span's status. The default.
+    #[default]
+    Off,
+    /// Events become span events too, as `tracing-opentelemetry` does by itself; about double
+    /// the cost an event.
+    On,
+}
+
+/// A trace layer over `tracer`, with [`SpanEvents::Off`].
+///
+/// # Examples
+///
+/// ```
+/// # use opentelemetry::trace::TracerProvider as _;
+/// use tracing_subscriber::prelude::*;
+///
+/// let spans = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+/// let subscriber =
+///     tracing_subscriber::registry().with(tracing_otlp_layer::span_layer(spans.tracer("app")));
+/// ```
+pub fn span_layer<S, T>(tracer: T) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    T: Tracer + Send + Sync + 'static,
+    T::Span: Send + Sync,
+{
+    span_layer_with(
+        tracing_opentelemetry::layer().with_tracer(tracer),
+        SpanEvents::Off,
+    )
+}
+
+/// The same around a layer of `tracing-opentelemetry` that the caller has set up.
+pub fn span_layer_with<S, T>(
+    layer: OpenTelemetryLayer<S, T>,
+    events: SpanEvents,
+) -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    T: Tracer + Send + Sync + 'static,
+    T::Span: Send + Sync,
+{
+    layer.with_filter(Gate { events }).and_then(MarkErrors {
+        events,
+        linker: Linker::new(),
+    })
+}
+
+/// Lets spans through, events on request, and nothing of suppressed telemetry.
+struct Gate {
+    events: SpanEvents,
+}
+
+impl Gate {
+    fn lets(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_span() || self.events == SpanEvents::On
+    }
+}
+
+impl<S> Filter<S> for Gate {
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.lets(metadata) && !OtelContext::is_current_telemetry_suppressed()
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // Suppression is the moment's, so a span is asked about each time.
+        if self.lets(metadata) {
+            Interest::sometimes()
+        } else {
+            Interest::never()
+        }
+    }
+}
+
+/// Sets the status of the span that an ERROR event belongs to.
+///
+/// The description is the event's `error`, else its message. Source: Trace API, "Set Status";
+/// semantic conventions, "Recording errors".
+#[derive(Debug)]
+struct MarkErrors {
+    /// With span events on, the trace layer marks by itself.
+    events: SpanEvents,
+    linker: Linker,
+}
+
+impl<S> Layer<S> for MarkErrors
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.linker.set_dispatch(dispatch);
+    }
+
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        self.linker.learn(Some(id));
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if self.events == SpanEvents::On
+            || *event.metadata().level() != Level::ERROR
+            || event.is_root()
+            || OtelContext::is_current_telemetry_suppressed()
+            || !guard::may_enter()
+        {
+            return;
+        }
+        self.linker.learn(None);
+        let mut description = Description::default();
+        // What a `Debug` logs in here was logged already, when the log layer read the field.
+        guard::emitting(|| event.record(&mut description));
+        let text = description
+            .error
+            .or(description.message)
+            .unwrap_or_default();
+        let mark = |cx: &OtelContext| {
+            if cx.has_active_span() {
+                guard::emitting(|| cx.span().set_status(Status::error(text)));
+            }
+        };
+        if let Some(id) = event.parent() {
+            let _ = self.linker.with_exported(id, mark);
+        } else {
+            mark(&OtelContext::current());
+        }
+    }
+}
+
+/// Bytes of a status description. It is shown in one line.
+const MAX_DESCRIPTION: usize = 1024;
+
+#[derive(Default)]
+struct Description {
+    error: Option<String>,
+    message: Option<String>,
+}
+
+impl Description {
+    fn put(&mut self, field: &Field, text: impl FnOnce() -> String) {
+        match field.name() {
+            "message" => self.message = Some(text()),
+            "error" | "err" => self.error = Some(text()),
+            _ => {}
+        }
+    }
+}
+
+impl Visit for Description {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, || {
+            crate::draft::limits::prefix(value, MAX_DESCRIPTION).to_owned()
+        });
+    }
+
+    fn record_error(&mut self, _: &Field, value: &(dyn std::error::Error + 'static)) {
+        if self.error.is_none() && !value.is::<crate::draft::nested::Nested>() {
+            self.error = Some(error::message(value, MAX_DESCRIPTION));
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.put(field, || {
+            let mut text = Bounded::new(MAX_DESCRIPTION);
+            match guard::formatting(|| write!(text, "{value:?}")) {
+                Some(_) => text.text,
+                None => error::PANICKED.to_owned(),
+            }
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! Values that log while they are formatted, under a global subscriber.
+//!
+//! A file of its own: where any scoped subscriber exists, `tracing` lets no event through from
+//! inside another, and there would be nothing to test.
+
+#![allow(clippy::expect_used, reason = "a test may")]
+
+mod support;
+
+use std::fmt;
+
+use support::Rig;
+use tracing::{Dispatch, info, info_span};
+use tracing_otlp_layer::SpanFields;
+
+/// Logs while it is formatted.
+struct Talks;
+
+impl fmt::Debug for Talks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        info!("from inside");
+        f.write_str("talks")
+    }
+}
+
+/// Logs itself while it is formatted.
+struct Endless;
+
+impl fmt::Debug for Endless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        info!(again = ?Endless, "endless");
+        f.write_str("endless")
+    }
+}
+
+/// The tests of this file share one global subscriber.
+fn global() -> &'static Rig {
+    static RIG: std::sync::OnceLock<Rig> = std::sync::OnceLock::new();
+    RIG.get_or_init(|| {
+        let rig = Rig::default();
+        let layer = rig.layer().with_span_fields(SpanFields::all());
+        tracing::dispatcher::set_global_default(Dispatch::new(rig.subscriber(layer)))
+            .expect("only here");
+        rig
+    })
+}
+
+#[test]
+fn a_value_that_logs_is_logged_and_does_not_hang() {
+    let rig = global();
+    let span = info_span!("logging span", late = tracing::field::Empty, new = ?Talks);
+    let entered = span.enter();
+    info!(value = ?Talks, "outer");
+    span.record("late", tracing::field::debug(Talks));
+    tracing::error!(value = ?Talks, "outer error");
+    drop(entered);
+    drop(span);
+    assert_eq!(rig.record("outer").text("value").as_deref(), Some("talks"));
+    rig.assert_points("outer", "logging span");
+    assert!(
+        rig.records()
+            .iter()
+            .any(|r| r.body_text() == Some("from inside"))
+    );
+}
+
+#[test]
+fn a_value_that_logs_itself_ends() {
+    let rig = global();
+    info!(value = ?Endless, "start");
+    let inner = rig
+        .records()
+        .iter()
+        .filter(|r| r.body_text() == Some("endless"))
+        .count();
+    assert_eq!(inner, 1, "one level is kept, recursion is cut");
+    assert_eq!(
+        rig.record("start").text("value").as_deref(),
+        Some("endless")
+    );
+}

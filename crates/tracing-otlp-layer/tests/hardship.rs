@@ -1,0 +1,127 @@
+//! Nothing an application logs may panic, block or recurse.
+
+mod support;
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opentelemetry::InstrumentationScope;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use support::Rig;
+use tracing::{Dispatch, info, info_span};
+use tracing_otlp_layer::{LogLayer, SpanFields, nested};
+use tracing_subscriber::prelude::*;
+
+struct Panics;
+
+impl fmt::Debug for Panics {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("expected by the test")
+    }
+}
+
+impl serde::Serialize for Panics {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("expected by the test")
+    }
+}
+
+#[test]
+fn a_value_that_panics_becomes_a_text_and_the_other_fields_stay() {
+    let rig = Rig::default();
+    rig.run_with(rig.layer().with_span_fields(SpanFields::all()), || {
+        info!(before = 1, bad = ?Panics, tree = nested(&Panics), after = 2, "kept");
+        tracing::error!(bad = ?Panics, "{:?}", Panics);
+    });
+    let record = rig.record("kept");
+    assert_eq!(
+        record.text("bad").as_deref(),
+        Some("<panicked while formatting>")
+    );
+    assert_eq!(
+        record.text("tree").as_deref(),
+        Some("<panicked while serialising>")
+    );
+    assert!(record.attr("before").is_some() && record.attr("after").is_some());
+    assert_eq!(rig.records().len(), 2, "a message that panics too");
+}
+
+/// A processor that logs and panics.
+#[derive(Debug)]
+struct BadProcessor;
+
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+impl LogProcessor for BadProcessor {
+    fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
+        SEEN.fetch_add(1, Ordering::Relaxed);
+        info!("the processor logs");
+        assert!(record.body().is_some(), "expected by the test");
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: std::time::Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_processor_that_logs_or_panics_harms_nobody() {
+    let provider = SdkLoggerProvider::builder()
+        .with_log_processor(BadProcessor)
+        .build();
+    let layer = LogLayer::new(&provider);
+    let counts = layer.counts();
+    // On a thread of its own with its own global-like default: a scoped one.
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        info!("fine");
+        info!(no = "body");
+        info!("fine again");
+    });
+    assert_eq!(
+        SEEN.load(Ordering::Relaxed),
+        3,
+        "what the processor logs does not come back"
+    );
+    assert_eq!((counts.records(), counts.panicked()), (2, 1));
+}
+
+#[test]
+fn spans_and_events_from_many_threads_keep_to_themselves() {
+    let rig = Rig::default();
+    let dispatch = Dispatch::new(rig.subscriber(rig.layer().with_span_fields(SpanFields::all())));
+    std::thread::scope(|scope| {
+        for thread in 0..8u64 {
+            let dispatch = &dispatch;
+            scope.spawn(move || {
+                tracing::dispatcher::with_default(dispatch, || {
+                    for round in 0..50u64 {
+                        let span = info_span!("work", thread, round);
+                        span.in_scope(|| info!(thread, round, "done"));
+                    }
+                });
+            });
+        }
+    });
+    let spans = rig.finished();
+    assert_eq!((spans.len(), rig.records().len()), (400, 400));
+    for record in rig.records() {
+        let (trace, id) = record.ids().expect("in a span");
+        let span = spans
+            .iter()
+            .find(|s| s.span_context.trace_id() == trace && s.span_context.span_id() == id)
+            .expect("exported");
+        for key in ["thread", "round"] {
+            let on_span = span.attributes.iter().find(|kv| kv.key.as_str() == key);
+            let on_span = on_span.expect("set").value.to_string();
+            assert_eq!(
+                format!("{:?}", record.attr(key)),
+                format!("Some(Int({on_span}))")
+            );
+        }
+    }
+}

@@ -99,7 +99,11 @@ impl std::error::Error for LoadError {
 async fn order(Path(id): Path<u64>) -> Response {
     match load(id).await {
         Ok(order) => {
-            info!(order = nested(&order), total = total(&order), "order loaded");
+            info!(
+                order = nested(&order),
+                total = total(&order),
+                "order loaded"
+            );
             // The task is the request's: its records stand in the same trace.
             let receipt = tokio::spawn(
                 send_receipt(order.customer).instrument(info_span!("receipt", order.id = id)),
@@ -120,7 +124,11 @@ async fn order(Path(id): Path<u64>) -> Response {
 async fn load(id: u64) -> Result<Order, LoadError> {
     let rows = query(id).await.map_err(|source| LoadError { id, source })?;
     info!(rows = rows.len(), cached = false, "rows read");
-    Ok(Order { id, customer: "Ada", lines: rows })
+    Ok(Order {
+        id,
+        customer: "Ada",
+        lines: rows,
+    })
 }
 
 #[instrument(fields(db.system.name = "memory"))]
@@ -131,8 +139,16 @@ async fn query(id: u64) -> std::io::Result<Vec<Line>> {
         return Err(std::io::Error::other("connection reset by the database"));
     }
     Ok(vec![
-        Line { sku: "tea", count: 2, price: 3.5 },
-        Line { sku: "cup", count: 1, price: 9.0 },
+        Line {
+            sku: "tea",
+            count: 2,
+            price: 3.5,
+        },
+        Line {
+            sku: "cup",
+            count: 1,
+            price: 9.0,
+        },
     ])
 }
 
@@ -142,5 +158,9 @@ async fn send_receipt(customer: &str) {
 }
 
 fn total(order: &Order) -> f64 {
-    order.lines.iter().map(|line| f64::from(line.count) * line.price).sum()
+    order
+        .lines
+        .iter()
+        .map(|line| f64::from(line.count) * line.price)
+        .sum()
 }

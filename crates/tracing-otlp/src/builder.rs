@@ -1,0 +1,332 @@
+//! The builder: what can be set in code, beside or instead of the environment.
+
+use std::fmt;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use opentelemetry::{KeyValue, global};
+use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use tracing_core::LevelFilter;
+use tracing_otlp_layer::{LogBridge, LogLayer, SpanEvents};
+use tracing_otlp_pipeline::{
+    BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol, Signal,
+};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+
+use crate::config::{self, OtlpOverrides};
+use crate::console::Console;
+use crate::environment::Environment;
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::say::say;
+use crate::telemetry::{Inner, Telemetry};
+use crate::{panic, propagation};
+
+/// How a fresh log layer is set up; kept, since every call of `log_layer` makes one.
+pub(crate) type LogLayerSetup =
+    Box<dyn Fn(LogLayer<SdkLogger>) -> LogLayer<SdkLogger> + Send + Sync>;
+
+type OnNotice = Box<dyn Fn(&Notice) + Send + Sync>;
+
+/// Sets telemetry up, from the environment and from code; code wins.
+#[must_use = "a builder does nothing until it is built"]
+pub struct TelemetryBuilder {
+    environment: Environment,
+    otlp: OtlpOverrides,
+    resource: Vec<KeyValue>,
+    filter: Option<String>,
+    console: Option<Console>,
+    sampler: Option<Sampler>,
+    log_batch: Option<BatchSettings>,
+    span_batch: Option<BatchSettings>,
+    delivery: DeliverySettings,
+    span_events: SpanEvents,
+    log_layer: LogLayerSetup,
+    panic_records: bool,
+    on_notice: OnNotice,
+}
+
+impl TelemetryBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            environment: Environment::of_process(),
+            otlp: OtlpOverrides::default(),
+            resource: Vec::new(),
+            filter: None,
+            console: None,
+            sampler: None,
+            log_batch: None,
+            span_batch: None,
+            delivery: DeliverySettings::default(),
+            span_events: SpanEvents::default(),
+            log_layer: Box::new(|layer| layer),
+            panic_records: true,
+            on_notice: Box::new(|notice| say(notice)),
+        }
+    }
+
+    /// Reads variables through `lookup` instead of the process's environment.
+    ///
+    /// The SDK's own variables (`OTEL_SPAN_*_LIMIT`) still come from the process.
+    pub fn with_environment<F>(mut self, lookup: F) -> Self
+    where
+        F: Fn(&str) -> Option<String> + Send + Sync + 'static,
+    {
+        self.environment = Environment::from_fn(lookup);
+        self
+    }
+
+    /// Names the service (`OTEL_SERVICE_NAME`). Default: `unknown_service:` and the executable.
+    pub fn with_service_name(self, name: impl Into<String>) -> Self {
+        self.with_resource_attribute(KeyValue::new("service.name", name.into()))
+    }
+
+    /// Adds a resource attribute; it beats one of the same name from the environment.
+    pub fn with_resource_attribute(mut self, attribute: KeyValue) -> Self {
+        self.resource.push(attribute);
+        self
+    }
+
+    /// Sends everything below this base URL (`OTEL_EXPORTER_OTLP_ENDPOINT`), for example
+    /// `http://localhost:4318`. It beats the variables of the signals too.
+    pub fn with_endpoint(mut self, base: impl Into<String>) -> Self {
+        self.otlp.endpoint = Some(base.into());
+        self
+    }
+
+    /// The protocol (`OTEL_EXPORTER_OTLP_PROTOCOL`). Default: HTTP with protobuf.
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.otlp.protocol = Some(protocol);
+        self
+    }
+
+    /// The compression (`OTEL_EXPORTER_OTLP_COMPRESSION`). Default: gzip.
+    pub fn with_compression(mut self, compression: Compression) -> Self {
+        self.otlp.compression = Some(compression);
+        self
+    }
+
+    /// Adds a header to every request (`OTEL_EXPORTER_OTLP_HEADERS`); never shown anywhere.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.otlp.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// How long one request may take (`OTEL_EXPORTER_OTLP_TIMEOUT`). Default: 10 s.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.otlp.timeout = Some(timeout);
+        self
+    }
+
+    /// Which events and spans get in at all, in the syntax of `RUST_LOG`, which this beats.
+    /// Default: `info`. Only [`init`](Self::init) filters; your own registry has your own filter.
+    pub fn with_filter(mut self, directives: impl Into<String>) -> Self {
+        self.filter = Some(directives.into());
+        self
+    }
+
+    /// What is printed for people (`TRACING_OTLP_CONSOLE`). Default: [`Console::Auto`].
+    pub fn with_console(mut self, console: Console) -> Self {
+        self.console = Some(console);
+        self
+    }
+
+    /// Which traces are sampled (`OTEL_TRACES_SAMPLER`). Default: all, but a remote parent's
+    /// decision is followed.
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
+        self
+    }
+
+    /// How records are batched (`OTEL_BLRP_*`).
+    pub fn with_log_batch(mut self, batch: BatchSettings) -> Self {
+        self.log_batch = Some(batch);
+        self
+    }
+
+    /// How spans are batched (`OTEL_BSP_*`).
+    pub fn with_span_batch(mut self, batch: BatchSettings) -> Self {
+        self.span_batch = Some(batch);
+        self
+    }
+
+    /// Bounds of the delivery queue, and the shutdown deadline.
+    pub fn with_delivery(mut self, delivery: DeliverySettings) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Whether events are copied onto their spans too. Default: [`SpanEvents::Off`].
+    pub fn with_span_events(mut self, events: SpanEvents) -> Self {
+        self.span_events = events;
+        self
+    }
+
+    /// Sets up the log layer: span fields, limits, severities, unsampled traces …
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tracing_otlp::{SpanFields, Telemetry};
+    ///
+    /// let builder = Telemetry::builder()
+    ///     .with_log_layer(|layer| layer.with_span_fields(SpanFields::all()));
+    /// # drop(builder);
+    /// ```
+    pub fn with_log_layer<F>(mut self, setup: F) -> Self
+    where
+        F: Fn(LogLayer<SdkLogger>) -> LogLayer<SdkLogger> + Send + Sync + 'static,
+    {
+        let before = self.log_layer;
+        self.log_layer = Box::new(move |layer| setup(before(layer)));
+        self
+    }
+
+    /// Whether [`init`](Self::init) turns panics into FATAL records. Default: yes.
+    pub fn with_panic_records(mut self, on: bool) -> Self {
+        self.panic_records = on;
+        self
+    }
+
+    /// Is told what happens on the way to the destination: down, back, records refused.
+    /// Default: each notice is one line on stderr. Runs on the delivery thread; what it logs is
+    /// left out, so that it cannot feed itself.
+    pub fn on_notice<F>(mut self, tell: F) -> Self
+    where
+        F: Fn(&Notice) + Send + Sync + 'static,
+    {
+        self.on_notice = Box::new(tell);
+        self
+    }
+
+    /// Builds providers and layers, and installs nothing.
+    ///
+    /// # Errors
+    ///
+    /// When a variable or setting is bad, or a thread cannot be started.
+    pub fn build(self) -> Result<Telemetry, Error> {
+        let environment = &self.environment;
+        let disabled = environment.flag("OTEL_SDK_DISABLED")?.unwrap_or(false);
+        // Everything is read, so that a typo is found also where it would not matter today.
+        let logs = config::destination(environment, Signal::Logs, &self.otlp)?;
+        let traces = config::destination(environment, Signal::Traces, &self.otlp)?;
+        let log_batch = config::batch(environment, Signal::Logs, self.log_batch)?;
+        let span_batch = config::batch(environment, Signal::Traces, self.span_batch)?;
+        let limits = config::limits(environment)?;
+        let sampler = match self.sampler {
+            Some(sampler) => sampler,
+            None => config::sampler(environment)?,
+        };
+        let resource = config::resource(environment, &self.resource)?;
+        let console = match self.console {
+            Some(console) => console,
+            None => Console::from_environment(environment)?,
+        };
+        let logs = logs.filter(|_| !disabled);
+        let traces = traces.filter(|_| !disabled);
+
+        let deadline = self.delivery.shutdown_deadline();
+        let mut pipeline = Pipeline::builder()
+            .with_resource(resource)
+            .with_log_batch(log_batch)
+            .with_span_batch(span_batch)
+            .with_delivery(self.delivery)
+            .map_tracer_provider(move |provider| provider.with_sampler(sampler))
+            .on_notice(self.on_notice);
+        if let Some(logs) = logs {
+            pipeline = pipeline.with_logs(logs);
+        }
+        if let Some(traces) = traces {
+            pipeline = pipeline.with_traces(traces);
+        }
+        let pipeline = pipeline.build().map_err(Error::pipeline)?;
+        let logs = pipeline
+            .logger_provider()
+            .cloned()
+            .unwrap_or_else(|| SdkLoggerProvider::builder().build());
+        // Spans that nobody exports are not sampled, so that no record points at one.
+        let spans = pipeline.tracer_provider().cloned().unwrap_or_else(|| {
+            SdkTracerProvider::builder()
+                .with_sampler(Sampler::AlwaysOff)
+                .build()
+        });
+        let setup = self.log_layer;
+        Ok(Telemetry::new(Arc::new(Inner {
+            pipeline,
+            logs,
+            spans,
+            deadline,
+            log_layer: Box::new(move |layer| setup(layer.with_limits(limits.clone()))),
+            span_events: self.span_events,
+            console,
+            has_span_layer: Arc::new(AtomicBool::new(false)),
+            said_farewell: AtomicBool::new(false),
+        })))
+    }
+
+    /// Builds everything and makes it the process's: global subscriber, propagator, `log` bridge,
+    /// panic hook.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and when there is a global subscriber already. Nothing is
+    /// installed then.
+    pub fn init(self) -> Result<Guard, Error> {
+        let filter = self.env_filter()?;
+        let level = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
+        let propagator = propagation::from_environment(&self.environment)?;
+        let panic_records = self.panic_records;
+        let telemetry = self.build()?;
+
+        let subscriber = tracing_subscriber::registry()
+            .with(filter)
+            .with(telemetry.span_layer())
+            .with(telemetry.log_layer())
+            .with(telemetry.console_layer());
+        tracing::subscriber::set_global_default(subscriber).map_err(Error::already_set)?;
+
+        global::set_text_map_propagator(propagator);
+        global::set_tracer_provider(telemetry.tracer_provider().clone());
+        if LogBridge::install(level_of(level)).is_err() {
+            say(&"the log crate already has a logger, so its records stay with that one");
+        }
+        if panic_records {
+            panic::install(Arc::downgrade(telemetry.inner()));
+        }
+        Ok(Guard::new(telemetry))
+    }
+
+    fn env_filter(&self) -> Result<EnvFilter, Error> {
+        let (name, text) = match &self.filter {
+            Some(text) => ("with_filter", text.clone()),
+            None => (
+                "RUST_LOG",
+                self.environment
+                    .text("RUST_LOG")?
+                    .unwrap_or_else(|| "info".to_owned()),
+            ),
+        };
+        EnvFilter::from_str(&text).map_err(|error| Error::variable(name, &text, error))
+    }
+}
+
+fn level_of(level: LevelFilter) -> log::LevelFilter {
+    match level {
+        LevelFilter::OFF => log::LevelFilter::Off,
+        LevelFilter::ERROR => log::LevelFilter::Error,
+        LevelFilter::WARN => log::LevelFilter::Warn,
+        LevelFilter::INFO => log::LevelFilter::Info,
+        LevelFilter::DEBUG => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
+    }
+}
+
+impl fmt::Debug for TelemetryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TelemetryBuilder").finish_non_exhaustive()
+    }
+}

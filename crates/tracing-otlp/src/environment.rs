@@ -1,0 +1,216 @@
+//! Environment variables as typed values.
+//!
+//! Source: OpenTelemetry specification, "Environment Variable Specification": an empty value is
+//! an unset one, booleans are `true` in any case and everything else false, durations are
+//! milliseconds. One rule is stricter here: a value that cannot be understood is an error that
+//! names the variable, since a service that logs to nowhere because of a typo is the worse harm.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::Error;
+
+type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
+
+/// Key-value pairs, with the name of the variable that held them.
+pub(crate) type Pairs = (String, Vec<(String, String)>);
+
+/// Where variables come from.
+#[derive(Clone)]
+pub(crate) struct Environment(Arc<Lookup>);
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment")
+    }
+}
+
+impl Environment {
+    pub(crate) fn of_process() -> Self {
+        Self(Arc::new(|name| std::env::var_os(name)))
+    }
+
+    pub(crate) fn from_fn(lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(move |name| lookup(name).map(OsString::from)))
+    }
+
+    /// The value as text; an empty one is none.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Error> {
+        let Some(value) = (self.0)(name) else {
+            return Ok(None);
+        };
+        match value.into_string() {
+            Ok(value) if value.trim().is_empty() => Ok(None),
+            Ok(value) => Ok(Some(value.trim().to_owned())),
+            Err(_) => Err(Error::variable(name, "\u{fffd}", "not valid UTF-8")),
+        }
+    }
+
+    /// The first of these variables that is set, with its name.
+    pub(crate) fn first<'n>(&self, names: &[&'n str]) -> Result<Option<(&'n str, String)>, Error> {
+        for name in names {
+            if let Some(value) = self.text(name)? {
+                return Ok(Some((name, value)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of these that is set, parsed.
+    pub(crate) fn parsed<T: FromStr>(
+        &self,
+        names: &[&str],
+        expected: &str,
+    ) -> Result<Option<T>, Error> {
+        let Some((name, value)) = self.first(names)? else {
+            return Ok(None);
+        };
+        match value.parse() {
+            Ok(parsed) => Ok(Some(parsed)),
+            Err(_) => Err(Error::variable(
+                name,
+                &value,
+                format_args!("expected {expected}"),
+            )),
+        }
+    }
+
+    /// `true` in any case; anything else is false.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
+        Ok(self
+            .text(name)?
+            .map(|value| value.eq_ignore_ascii_case("true")))
+    }
+
+    pub(crate) fn count(&self, names: &[&str]) -> Result<Option<NonZeroUsize>, Error> {
+        self.parsed(names, "a whole number above 0")
+    }
+
+    pub(crate) fn milliseconds(&self, names: &[&str]) -> Result<Option<Duration>, Error> {
+        let value: Option<std::num::NonZeroU64> =
+            self.parsed(names, "a whole number of milliseconds above 0")?;
+        Ok(value.map(|value| Duration::from_millis(value.get())))
+    }
+
+    /// `key=value,key=value` with percent-encoding, as W3C Baggage writes it.
+    ///
+    /// With `secret` no part of a value comes near an error.
+    pub(crate) fn pairs(&self, names: &[&str], secret: bool) -> Result<Option<Pairs>, Error> {
+        let Some((name, text)) = self.first(names)? else {
+            return Ok(None);
+        };
+        let mut pairs = Vec::new();
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            let shown = if secret { MASK } else { text.as_str() };
+            let Some((key, value)) = part.split_once('=') else {
+                return Err(Error::variable(
+                    name,
+                    shown,
+                    "expected key=value pairs, comma-separated",
+                ));
+            };
+            let decode = |text: &str| {
+                percent_decode_str(text.trim())
+                    .decode_utf8()
+                    .map(std::borrow::Cow::into_owned)
+                    .map_err(|_| {
+                        Error::variable(name, shown, "percent-encoding is not valid UTF-8")
+                    })
+            };
+            let key = decode(key)?;
+            if key.is_empty() {
+                return Err(Error::variable(name, shown, "a key is empty"));
+            }
+            pairs.push((key, decode(value)?));
+        }
+        Ok(Some((name.to_owned(), pairs)))
+    }
+}
+
+/// What stands in an error for a secret.
+pub(crate) const MASK: &str = "***";
+
+/// A URL with its user information masked.
+pub(crate) fn masked_url(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{MASK}@{host}"),
+        None => authority.to_owned(),
+    };
+    let path = match path.split_once('?') {
+        Some((path, _)) => format!("{path}?{MASK}"),
+        None => path.to_owned(),
+    };
+    if scheme.is_empty() {
+        format!("{authority}{path}")
+    } else {
+        format!("{scheme}://{authority}{path}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &'static str, value: &'static str) -> Environment {
+        Environment::from_fn(move |asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn empty_is_unset() {
+        assert_eq!(with("A", "  ").text("A").expect("fine"), None);
+        let env = Environment::from_fn(|name| Some(if name == "A" { "" } else { "b" }.to_owned()));
+        assert_eq!(
+            env.first(&["A", "B"]).expect("fine"),
+            Some(("B", "b".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_bad_number_names_variable_and_value() {
+        for bad in ["x", "0", "-1", "1.5"] {
+            let error = with("N", bad).count(&["N"]).expect_err("bad");
+            assert_eq!(
+                error.to_string(),
+                format!("N={bad:?}: expected a whole number above 0")
+            );
+        }
+    }
+
+    #[test]
+    fn pairs_are_decoded_and_secrets_stay_secret() {
+        let (_, pairs) = with("H", "a=1, b=x%20y%3D,c=")
+            .pairs(&["H"], true)
+            .expect("fine")
+            .expect("set");
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
+        assert_eq!(pairs, [("a", "1"), ("b", "x y="), ("c", "")]);
+        let error = with("H", "authorization secret")
+            .pairs(&["H"], true)
+            .expect_err("bad");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn user_information_is_masked() {
+        assert_eq!(masked_url("http://me:pw@host:1/p"), "http://***@host:1/p");
+        assert_eq!(masked_url("http://host/p@x"), "http://host/p@x");
+        assert_eq!(masked_url("me:pw@host"), "***@host");
+        assert_eq!(masked_url("http://host/p?key=1"), "http://host/p?***");
+    }
+}

@@ -7,6 +7,38 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use opentelemetry::Context;
+
+/// Lives as long as the thread's OpenTelemetry context can be asked for.
+///
+/// Thread-locals are dropped in the reverse order of their making, so one that is made right
+/// after the context's is gone before it.
+struct Alive;
+
+impl Drop for Alive {
+    fn drop(&mut self) {}
+}
+
+thread_local! {
+    static ALIVE: Alive = {
+        Context::map_current(|_| ());
+        Alive
+    };
+}
+
+/// True while the thread-locals of this thread are being dropped: the current OpenTelemetry
+/// context can no longer be asked for without a panic, which would abort the process.
+#[doc(hidden)]
+pub fn thread_is_ending() -> bool {
+    ALIVE.try_with(|_| ()).is_err()
+}
+
+/// Is this telemetry's own work, which must not become telemetry again?
+#[doc(hidden)]
+pub fn is_suppressed() -> bool {
+    !thread_is_ending() && Context::is_current_telemetry_suppressed()
+}
+
 thread_local! {
     static FORMATTING: Cell<u8> = const { Cell::new(0) };
     static EMITTING: Cell<bool> = const { Cell::new(false) };

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, Logger, LoggerProvider, Severity};
 use opentelemetry::trace::SpanContext;
-use opentelemetry::{Context as OtelContext, InstrumentationScope};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -51,6 +51,7 @@ struct Counters {
     unsampled: AtomicU64,
     reentrant: AtomicU64,
     panicked: AtomicU64,
+    at_thread_end: AtomicU64,
     dropped_attributes: AtomicU64,
 }
 
@@ -86,6 +87,11 @@ impl LayerCounts {
     /// Events lost to a panic in a logger or one of its processors.
     pub fn panicked(&self) -> u64 {
         self.0.panicked.load(Ordering::Relaxed)
+    }
+
+    /// Events from destructors of thread-locals, where the SDK cannot be called any more.
+    pub fn at_thread_end(&self) -> u64 {
+        self.0.at_thread_end.load(Ordering::Relaxed)
     }
 
     /// Attributes that the [`Limits`] turned away.
@@ -230,7 +236,11 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        if OtelContext::is_current_telemetry_suppressed() {
+        if guard::thread_is_ending() {
+            Counters::add(&self.counts.at_thread_end, 1);
+            return;
+        }
+        if guard::is_suppressed() {
             return;
         }
         if !guard::may_enter() {

@@ -53,4 +53,4 @@ pub use settings::{Limits, SpanFields, UnsampledPolicy};
 pub use span_layer::{SpanEvents, span_layer, span_layer_with};
 
 #[doc(hidden)]
-pub use guard::{emitting, formatting, is_formatting, may_enter};
+pub use guard::{emitting, formatting, is_formatting, is_suppressed, may_enter, thread_is_ending};

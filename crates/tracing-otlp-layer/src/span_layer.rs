@@ -87,7 +87,7 @@ impl Gate {
 
 impl<S> Filter<S> for Gate {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        self.lets(metadata) && !OtelContext::is_current_telemetry_suppressed()
+        self.lets(metadata) && !guard::thread_is_ending() && !guard::is_suppressed()
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -127,7 +127,8 @@ where
         if self.events == SpanEvents::On
             || *event.metadata().level() != Level::ERROR
             || event.is_root()
-            || OtelContext::is_current_telemetry_suppressed()
+            || guard::thread_is_ending()
+            || guard::is_suppressed()
             || !guard::may_enter()
         {
             return;

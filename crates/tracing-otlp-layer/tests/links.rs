@@ -419,23 +419,6 @@ fn events_in_drop_and_during_a_panic_point_at_the_span() {
     rig.assert_points("while unwinding", "panicking");
 }
 
-#[test]
-fn an_event_in_a_thread_locals_destructor_does_no_harm() {
-    thread_local! {
-        static LAST: Talkative = const { Talkative("thread's end") };
-    }
-    let rig = Rig::default();
-    let dispatch = Dispatch::new(rig.subscriber(rig.layer()));
-    std::thread::spawn(move || {
-        let _default = tracing::dispatcher::set_default(&dispatch);
-        LAST.with(|_| info_span!("span").in_scope(|| info!("before")));
-        // The default subscriber goes with its guard; what matters is that nothing aborts.
-    })
-    .join()
-    .expect("no panic on the way out");
-    rig.assert_points("before", "span");
-}
-
 /// A sampler that logs while the trace layer holds the span's lock.
 #[derive(Debug, Clone)]
 struct TalkativeSampler;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::{Event, Subscriber};
+use tracing_otlp_layer::{is_suppressed, thread_is_ending};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -30,7 +31,8 @@ where
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if self.done.load(Ordering::Relaxed)
             || !event.is_contextual()
-            || OtelContext::is_current_telemetry_suppressed()
+            || thread_is_ending()
+            || is_suppressed()
             || ctx.lookup_current().is_none()
             || self.done.swap(true, Ordering::Relaxed)
         {

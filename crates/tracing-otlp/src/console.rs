@@ -7,13 +7,12 @@
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal as _, Write as _};
 
-use opentelemetry::Context as OtelContext;
 use serde_json::{Map, Value};
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_log::NormalizeEvent as _;
-use tracing_otlp_layer::{Linker, SpanIds, emitting, formatting, may_enter};
+use tracing_otlp_layer::{Linker, SpanIds, emitting, formatting, is_suppressed, may_enter};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
@@ -120,7 +119,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let Some(form) = self.form else { return };
-        if OtelContext::is_current_telemetry_suppressed() || !may_enter() {
+        if is_suppressed() || !may_enter() {
             return;
         }
         let mut reader = self.read(|reader| event.record(reader));

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
 use opentelemetry::trace::{Status, TraceContextExt as _};
-use tracing_otlp_layer::{current_ids, is_formatting};
+use tracing_otlp_layer::{current_ids, is_formatting, is_suppressed, thread_is_ending};
 
 use crate::telemetry::Inner;
 
@@ -37,7 +37,7 @@ pub(crate) fn install(telemetry: Weak<Inner>) {
 }
 
 fn record(telemetry: &Inner, info: &PanicHookInfo<'_>) {
-    if Context::is_current_telemetry_suppressed() {
+    if thread_is_ending() || is_suppressed() {
         return;
     }
     let payload = info.payload();

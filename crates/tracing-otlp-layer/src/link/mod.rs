@@ -8,7 +8,6 @@
 pub(crate) mod policy;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
@@ -102,16 +101,13 @@ impl Linker {
 
 /// The span of this thread's current OpenTelemetry context.
 pub(crate) fn current_span_context() -> Option<SpanContext> {
-    // Another subscriber's or the SDK's code never runs in here, so this cannot panic; a
-    // thread whose storage is gone is the exception, and an event in there has no span.
-    catch_unwind(AssertUnwindSafe(|| {
-        Context::map_current(|cx| {
-            cx.has_active_span()
-                .then(|| cx.span().span_context().clone())
-        })
-    }))
-    .ok()
-    .flatten()
+    if guard::thread_is_ending() {
+        return None;
+    }
+    Context::map_current(|cx| {
+        cx.has_active_span()
+            .then(|| cx.span().span_context().clone())
+    })
     .filter(SpanContext::is_valid)
 }
 

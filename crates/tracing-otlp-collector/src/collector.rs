@@ -1,0 +1,178 @@
+//! The handle people hold: start, look, wait, stop.
+//!
+//! It stands between the receiving thread and the reader: the thread fills the store, the
+//! handle reads it. Nothing here touches the network.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::receive::{Intake, ReceiverThread};
+use crate::retain::Store;
+use crate::{
+    Audit, Builder, Counts, Error, ReceivedRequest, Snapshot, StoredLog, StoredSpan, TraceTree,
+};
+
+/// A running OTLP receiver and the records it keeps.
+///
+/// Dropping it closes the port and ends its thread within three seconds. What it kept can be read
+/// as long as the handle lives, also after [`shutdown`](Self::shutdown).
+pub struct Collector {
+    store: Arc<Store>,
+    receiver: ReceiverThread,
+}
+
+impl Collector {
+    /// Starts a collector on a free port of 127.0.0.1 with default settings.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be bound or the system gives no thread.
+    pub fn start() -> Result<Self, Error> {
+        Self::builder().start()
+    }
+
+    /// Starts from default settings that can be changed.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn from_builder(builder: &Builder) -> Result<Self, Error> {
+        let store = Arc::new(Store::new(builder.capacity, builder.keep_requests));
+        let intake = Intake::new(Arc::clone(&store), builder.max_body);
+        let receiver = ReceiverThread::start(builder.address, intake)?;
+        Ok(Self { store, receiver })
+    }
+
+    /// The base URL for an exporter, such as `http://127.0.0.1:43567`, without a path.
+    ///
+    /// gRPC exporters take it as it is; for HTTP, `/v1/logs` and its siblings are appended.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.receiver.local_addr())
+    }
+
+    /// The address and port that are listened on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.receiver.local_addr()
+    }
+
+    /// The log records kept, in the order of their arrival.
+    pub fn logs(&self) -> Vec<StoredLog> {
+        self.store.logs()
+    }
+
+    /// The spans kept, in the order of their arrival.
+    pub fn spans(&self) -> Vec<StoredSpan> {
+        self.store.spans()
+    }
+
+    /// The requests kept, in the order of their arrival; empty unless
+    /// [`keep_requests`](Builder::keep_requests) was set.
+    ///
+    /// Requests whose payload could not be decoded are here too, with the reason.
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.store.requests()
+    }
+
+    /// How much arrived, was refused and has left since the start or the last
+    /// [`clear`](Self::clear).
+    pub fn counts(&self) -> Counts {
+        self.store.counts()
+    }
+
+    /// Logs, spans and counts as they stood at one moment.
+    pub fn snapshot(&self) -> Snapshot {
+        self.store.snapshot().0
+    }
+
+    /// Forgets everything kept and sets the counts to zero.
+    pub fn clear(&self) {
+        self.store.clear();
+    }
+
+    /// Waits until at least `n` log records are kept, and returns them all.
+    ///
+    /// It blocks the calling thread and wakes as soon as they arrive. In async code whose exporter
+    /// needs the same thread, call it from a blocking task.
+    ///
+    /// # Errors
+    ///
+    /// When `timeout` passes first ([`Error::is_timeout`]); the message says how many arrived.
+    pub fn wait_for_logs(&self, n: usize, timeout: Duration) -> Result<Vec<StoredLog>, Error> {
+        self.store.wait_for_logs(n, timeout)
+    }
+
+    /// Waits until at least `n` spans are kept, and returns them all.
+    ///
+    /// It blocks like [`wait_for_logs`](Self::wait_for_logs).
+    ///
+    /// # Errors
+    ///
+    /// When `timeout` passes first ([`Error::is_timeout`]); the message says how many arrived.
+    pub fn wait_for_spans(&self, n: usize, timeout: Duration) -> Result<Vec<StoredSpan>, Error> {
+        self.store.wait_for_spans(n, timeout)
+    }
+
+    /// Waits until `is_enough` says yes to what is kept, and returns that snapshot.
+    ///
+    /// It blocks like [`wait_for_logs`](Self::wait_for_logs). `is_enough` is asked at once and
+    /// after each change, always outside the store's lock.
+    ///
+    /// # Errors
+    ///
+    /// When `timeout` passes first ([`Error::is_timeout`]).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tracing_otlp_collector::Collector;
+    /// # let collector = Collector::start()?;
+    /// let settled = collector.wait_for(
+    ///     |kept| kept.audit().orphaned == 0,
+    ///     Duration::from_secs(5),
+    /// )?;
+    /// assert_eq!(settled.logs.len(), 0);
+    /// # Ok::<(), tracing_otlp_collector::Error>(())
+    /// ```
+    pub fn wait_for(
+        &self,
+        is_enough: impl FnMut(&Snapshot) -> bool,
+        timeout: Duration,
+    ) -> Result<Snapshot, Error> {
+        self.store.wait_for(is_enough, timeout)
+    }
+
+    /// Counts which of the kept log records point at a span that arrived.
+    ///
+    /// Spans arrive when they end: audit after the program flushed both signals.
+    pub fn audit(&self) -> Audit {
+        self.snapshot().audit()
+    }
+
+    /// Draws the kept spans and log records as trees for people to read.
+    pub fn trace_tree(&self) -> TraceTree {
+        self.snapshot().trace_tree()
+    }
+
+    /// Closes the port, lets requests in flight finish for one second, and ends the thread.
+    ///
+    /// Calling it again does nothing. What was kept stays readable.
+    ///
+    /// # Errors
+    ///
+    /// When the thread is still busy after three seconds; it then ends on its own later.
+    pub fn shutdown(&self) -> Result<(), Error> {
+        self.receiver.stop()
+    }
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collector")
+            .field("address", &self.local_addr())
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}

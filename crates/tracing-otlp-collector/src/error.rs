@@ -1,0 +1,96 @@
+//! Says what went wrong with a collector, in one opaque type that answers questions.
+//!
+//! Requests that the collector refuses never end here: their sender gets the answer, and
+//! [`Counts::refused`](crate::Counts::refused) goes up.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Why a collector could not start, stop or see what it waited for.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Bind {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    Start {
+        source: io::Error,
+    },
+    Ended,
+    Stop {
+        bound: Duration,
+    },
+    Timeout {
+        waited: Duration,
+        what: String,
+    },
+}
+
+impl Error {
+    /// Whether the time of a `wait_for…` ran out.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.kind, Kind::Timeout { .. })
+    }
+
+    /// Whether another program holds the port that was asked for.
+    pub fn is_address_in_use(&self) -> bool {
+        matches!(&self.kind, Kind::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
+
+    pub(crate) fn bind(address: SocketAddr, source: io::Error) -> Self {
+        Self {
+            kind: Kind::Bind { address, source },
+        }
+    }
+
+    pub(crate) fn start(source: io::Error) -> Self {
+        Self {
+            kind: Kind::Start { source },
+        }
+    }
+
+    pub(crate) fn ended() -> Self {
+        Self { kind: Kind::Ended }
+    }
+
+    pub(crate) fn stop(bound: Duration) -> Self {
+        Self {
+            kind: Kind::Stop { bound },
+        }
+    }
+
+    pub(crate) fn timeout(waited: Duration, what: String) -> Self {
+        Self {
+            kind: Kind::Timeout { waited, what },
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Bind { address, .. } => write!(f, "the collector cannot listen on {address}"),
+            Kind::Start { .. } => f.write_str("the collector's thread cannot start"),
+            Kind::Ended => f.write_str("the collector's thread ended before its time"),
+            Kind::Stop { bound } => write!(f, "the collector did not stop within {bound:?}"),
+            Kind::Timeout { waited, what } => write!(f, "waited {waited:?} for {what}"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.kind {
+            Kind::Bind { source, .. } | Kind::Start { source } => Some(source),
+            Kind::Ended | Kind::Stop { .. } | Kind::Timeout { .. } => None,
+        }
+    }
+}

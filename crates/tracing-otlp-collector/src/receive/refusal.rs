@@ -1,0 +1,81 @@
+//! Why a request is refused, and what that is called in HTTP and in gRPC.
+//!
+//! Every stage of `receive` may end in one; `http` and `grpc` turn it into an answer.
+
+/// A refusal with the sentence its sender gets to read.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+    pub(super) message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// No signal lives at this path.
+    UnknownPath,
+    /// The path takes POST only.
+    Method,
+    /// The content type is not one of OTLP's.
+    ContentType,
+    /// The packing is not one we know.
+    Encoding,
+    /// The body is longer than allowed, packed or unpacked.
+    TooLarge,
+    /// The body cannot be unpacked or decoded.
+    Payload,
+    /// The message is not framed as gRPC demands.
+    Frame,
+    /// A unary call carried more than one message.
+    Cardinality,
+    /// The sender hung up in the middle.
+    Broken,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        Self::new(
+            Reason::TooLarge,
+            format!("request body longer than {limit} bytes"),
+        )
+    }
+}
+
+impl Reason {
+    pub(super) fn http_status(self) -> http::StatusCode {
+        use http::StatusCode as S;
+        match self {
+            Self::UnknownPath => S::NOT_FOUND,
+            Self::Method => S::METHOD_NOT_ALLOWED,
+            Self::ContentType | Self::Encoding => S::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => S::PAYLOAD_TOO_LARGE,
+            Self::Payload | Self::Frame | Self::Cardinality | Self::Broken => S::BAD_REQUEST,
+        }
+    }
+
+    /// The canonical code, also inside an HTTP answer's `google.rpc.Status`.
+    ///
+    /// Broken frames, unknown encodings and a second message are answered as gRPC's "Status codes
+    /// and their use" lists them, bad payloads as OTLP asks.
+    pub(super) fn rpc_code(self) -> i32 {
+        match self {
+            Self::ContentType | Self::Payload => INVALID_ARGUMENT,
+            Self::UnknownPath | Self::Method | Self::Encoding | Self::Cardinality => UNIMPLEMENTED,
+            Self::TooLarge => RESOURCE_EXHAUSTED,
+            Self::Frame => INTERNAL,
+            Self::Broken => CANCELLED,
+        }
+    }
+}
+
+const CANCELLED: i32 = 1;
+const INVALID_ARGUMENT: i32 = 3;
+const RESOURCE_EXHAUSTED: i32 = 8;
+const UNIMPLEMENTED: i32 = 12;
+const INTERNAL: i32 = 13;

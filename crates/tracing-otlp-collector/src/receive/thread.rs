@@ -1,0 +1,139 @@
+//! The collector's own thread, with a runtime of its own, where no telemetry is recorded.
+//!
+//! Everything else in `receive` runs on it. The application may have any runtime or none, and may
+//! block every thread it has, for example while it shuts its exporters down into this collector.
+
+use std::io;
+use std::mem;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use tokio::runtime;
+use tokio::sync::oneshot;
+
+use super::intake::Intake;
+use super::serve::serve;
+use crate::Error;
+
+/// A handle on the thread; dropping it stops the thread.
+#[derive(Debug)]
+pub(crate) struct ReceiverThread {
+    local_addr: SocketAddr,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    stop: oneshot::Sender<()>,
+    /// Disconnects when the thread has nothing left to do.
+    ended: mpsc::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl ReceiverThread {
+    /// Binds the address and returns once the thread accepts connections.
+    pub(crate) fn start(address: SocketAddr, intake: Intake) -> Result<Self, Error> {
+        let listener = TcpListener::bind(address).map_err(|e| Error::bind(address, e))?;
+        let local_addr = listener.local_addr().map_err(Error::start)?;
+        listener.set_nonblocking(true).map_err(Error::start)?;
+        let (stop, stopped) = oneshot::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let (ending, ended) = mpsc::channel::<()>();
+        let thread = thread::Builder::new()
+            .name(THREAD_NAME.to_owned())
+            .spawn(move || {
+                let _ending = ending;
+                run(listener, Arc::new(intake), stopped, &ready);
+            })
+            .map_err(Error::start)?;
+        is_ready
+            .recv()
+            .map_err(|_| Error::ended())?
+            .map_err(Error::start)?;
+        Ok(Self {
+            local_addr,
+            running: Mutex::new(Some(Running {
+                stop,
+                ended,
+                thread,
+            })),
+        })
+    }
+
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops the thread and waits for its end, within a bound; does nothing the second time.
+    pub(crate) fn stop(&self) -> Result<(), Error> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Running {
+            stop,
+            ended,
+            thread,
+        }) = running.take()
+        else {
+            return Ok(());
+        };
+        // When the thread is gone already, nobody listens, and the rest says so.
+        let _ = stop.send(());
+        match ended.recv_timeout(STOP_BOUND) {
+            Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::stop(STOP_BOUND)),
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                thread.join().map_err(|_| Error::ended())
+            }
+        }
+    }
+}
+
+impl Drop for ReceiverThread {
+    fn drop(&mut self) {
+        // A thread that takes longer ends on its own; there is nobody to tell.
+        let _ = self.stop();
+    }
+}
+
+fn run(
+    listener: TcpListener,
+    intake: Arc<Intake>,
+    stop: oneshot::Receiver<()>,
+    ready: &mpsc::Sender<io::Result<()>>,
+) {
+    // Before anything else, and until after the runtime is gone: hyper and h2 write events.
+    let _suppressed = Context::enter_telemetry_suppressed_scope();
+    let mut builder = runtime::Builder::new_current_thread();
+    let runtime = match builder
+        .enable_all()
+        .on_thread_start(suppress_for_good)
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => {
+                let _ = ready.send(Ok(()));
+                serve(listener, intake, stop).await;
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+    });
+}
+
+/// Runs first on each thread of the runtime's blocking pool.
+fn suppress_for_good() {
+    // The thread belongs to the runtime: nobody else's context can be left wrong.
+    mem::forget(Context::enter_telemetry_suppressed_scope());
+}
+
+const THREAD_NAME: &str = "otlp-collector";
+const STOP_BOUND: Duration = Duration::from_secs(3);

@@ -1,0 +1,99 @@
+//! Unpacks gzip, zstd and deflate without letting the result grow past the limit.
+//!
+//! It stands between `body` and `decode`, for HTTP's `Content-Encoding` and gRPC's
+//! `grpc-encoding` alike.
+//!
+//! Unpacking is a stream that stops one byte past the limit, so what a bomb would have unpacked to
+//! is never in memory.
+
+use std::io::{self, Read};
+
+use bytes::Bytes;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
+
+use super::refusal::{Reason, Refusal};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Gzip,
+    Zstd,
+    Deflate,
+}
+
+impl Encoding {
+    /// What a header value names; `None` for `identity` and for nothing at all.
+    pub(super) fn of_header(value: Option<&http::HeaderValue>) -> Result<Option<Self>, Refusal> {
+        let name = value
+            .map_or(&[][..], http::HeaderValue::as_bytes)
+            .trim_ascii();
+        let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        if name.is_empty() || is("identity") {
+            Ok(None)
+        } else if is("gzip") || is("x-gzip") {
+            Ok(Some(Self::Gzip))
+        } else if is("zstd") {
+            Ok(Some(Self::Zstd))
+        } else if is("deflate") {
+            Ok(Some(Self::Deflate))
+        } else {
+            let name = String::from_utf8_lossy(name);
+            let message = format!("unknown encoding {name:?}, known are {ACCEPTED}");
+            Err(Refusal::new(Reason::Encoding, message))
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Deflate => "deflate",
+        }
+    }
+}
+
+/// What is told to senders that use another encoding.
+pub(super) const ACCEPTED: &str = "gzip, zstd, deflate, identity";
+
+/// Unpacks up to `limit` bytes; one more refuses the request.
+pub(super) fn unpack(
+    encoding: Option<Encoding>,
+    packed: Bytes,
+    limit: usize,
+) -> Result<Bytes, Refusal> {
+    let Some(encoding) = encoding else {
+        return Ok(packed);
+    };
+    let unpacked = match encoding {
+        Encoding::Gzip => read_to_limit(MultiGzDecoder::new(&*packed), limit),
+        Encoding::Deflate => read_to_limit(ZlibDecoder::new(&*packed), limit),
+        Encoding::Zstd => zstd_decoder(&packed, limit).and_then(|d| read_to_limit(d, limit)),
+    };
+    match unpacked {
+        Ok(bytes) if bytes.len() > limit => Err(Refusal::too_large(limit)),
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => {
+            let message = format!("body is not valid {}: {error}", encoding.name());
+            Err(Refusal::new(Reason::Payload, message))
+        }
+    }
+}
+
+fn read_to_limit(reader: impl Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut unpacked = Vec::new();
+    reader.take(limit as u64 + 1).read_to_end(&mut unpacked)?;
+    Ok(unpacked)
+}
+
+/// A decoder that refuses frames whose window, which it would have to reserve, exceeds the limit.
+///
+/// Encoders ask for up to 8 MiB at their common levels even for short inputs, so that much is
+/// always granted.
+fn zstd_decoder(packed: &[u8], limit: usize) -> io::Result<impl Read + '_> {
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
+    let window_log = usize::BITS - limit.saturating_sub(1).leading_zeros();
+    decoder.window_log_max(window_log.clamp(MIN_WINDOW_LOG, MAX_WINDOW_LOG))?;
+    Ok(decoder)
+}
+
+const MIN_WINDOW_LOG: u32 = 23;
+const MAX_WINDOW_LOG: u32 = 27;

@@ -1,0 +1,54 @@
+//! Says how much the store keeps before the oldest leave.
+//!
+//! It is read by the store on each arrival.
+
+/// How much a collector keeps; whatever is reached first makes the oldest leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Capacity {
+    pub(crate) records: usize,
+    pub(crate) spans: usize,
+    pub(crate) requests: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Capacity {
+    /// Keeps at most this many log records, 100,000 by default.
+    pub fn with_records(mut self, records: usize) -> Self {
+        self.records = records;
+        self
+    }
+
+    /// Keeps at most this many spans, 100,000 by default.
+    pub fn with_spans(mut self, spans: usize) -> Self {
+        self.spans = spans;
+        self
+    }
+
+    /// Keeps at most this many raw requests, 10,000 by default, if requests are kept at all.
+    pub fn with_requests(mut self, requests: usize) -> Self {
+        self.requests = requests;
+        self
+    }
+
+    /// Keeps at most about this many bytes of records, spans and requests together, 256 MiB by
+    /// default.
+    ///
+    /// Each counts with its encoded size, its share of its resource and scope, and a fixed
+    /// overhead; what goes over the limit is made up by the oldest of any kind.
+    pub fn with_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self {
+            records: 100_000,
+            spans: 100_000,
+            requests: 10_000,
+            bytes: 256 * 1024 * 1024,
+        }
+    }
+}

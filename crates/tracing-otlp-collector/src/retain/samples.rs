@@ -1,0 +1,99 @@
+//! Records and spans for the unit tests of this crate.
+//!
+//! Ids are made from one byte, so that tests can speak of "trace 1, span 2".
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+use super::{Batch, StoredLog, StoredSpan};
+
+pub(crate) fn trace_id(n: u8) -> Vec<u8> {
+    vec![n; 16]
+}
+
+pub(crate) fn span_id(n: u8) -> Vec<u8> {
+    vec![n; 8]
+}
+
+pub(crate) fn text(text: &str) -> AnyValue {
+    AnyValue {
+        value: Some(Value::StringValue(text.to_owned())),
+    }
+}
+
+pub(crate) fn attribute(key: &str, value: Value) -> KeyValue {
+    KeyValue {
+        key: key.to_owned(),
+        value: Some(AnyValue { value: Some(value) }),
+        key_strindex: 0,
+    }
+}
+
+/// A record at this nanosecond, in this trace and span; 0 leaves an id out.
+pub(crate) fn record(body: &str, time: u64, trace: u8, span: u8) -> LogRecord {
+    LogRecord {
+        time_unix_nano: time,
+        severity_number: 9,
+        severity_text: "INFO".to_owned(),
+        body: Some(text(body)),
+        trace_id: if trace == 0 { vec![] } else { trace_id(trace) },
+        span_id: if span == 0 { vec![] } else { span_id(span) },
+        ..LogRecord::default()
+    }
+}
+
+/// A span of a millisecond that starts at this nanosecond; parent 0 makes it a root.
+pub(crate) fn span(name: &str, start: u64, trace: u8, id: u8, parent: u8) -> Span {
+    Span {
+        name: name.to_owned(),
+        trace_id: trace_id(trace),
+        span_id: span_id(id),
+        parent_span_id: if parent == 0 { vec![] } else { span_id(parent) },
+        start_time_unix_nano: start,
+        end_time_unix_nano: start + 1_000_000,
+        kind: 1,
+        ..Span::default()
+    }
+}
+
+pub(crate) fn logs_request(log_records: Vec<LogRecord>) -> ExportLogsServiceRequest {
+    let scope_logs = vec![ScopeLogs {
+        log_records,
+        ..ScopeLogs::default()
+    }];
+    let resource_logs = vec![ResourceLogs {
+        scope_logs,
+        ..ResourceLogs::default()
+    }];
+    ExportLogsServiceRequest { resource_logs }
+}
+
+pub(crate) fn trace_request(spans: Vec<Span>) -> ExportTraceServiceRequest {
+    let scope_spans = vec![ScopeSpans {
+        spans,
+        ..ScopeSpans::default()
+    }];
+    let resource_spans = vec![ResourceSpans {
+        scope_spans,
+        ..ResourceSpans::default()
+    }];
+    ExportTraceServiceRequest { resource_spans }
+}
+
+pub(crate) fn stored_logs(records: Vec<LogRecord>) -> Vec<StoredLog> {
+    match Batch::from(logs_request(records)) {
+        Batch::Logs(logs) => logs.into_iter().map(|(log, _)| log).collect(),
+        _ => unreachable!("a logs request holds logs"),
+    }
+}
+
+pub(crate) fn stored_spans(spans: Vec<Span>) -> Vec<StoredSpan> {
+    match Batch::from(trace_request(spans)) {
+        Batch::Spans(spans) => spans.into_iter().map(|(span, _)| span).collect(),
+        _ => unreachable!("a trace request holds spans"),
+    }
+}

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! SDK Logger, SDK Tracer        the application's threads
-//!    │  batch      count, check for room, the official batch processors
+//!    │  door       count, check for room
+//!    │  batch      the official batch processors
 //!    │  encode     the official OTLP exporters write the body          the SDK's worker threads
 //!    │  deliver    bounded queue, one thread, outcomes
 //!    ▼  wire       HTTP, gRPC, TLS, answers                            the delivery thread
@@ -38,7 +39,9 @@
 //! ```
 
 mod batch;
+mod builder;
 mod deliver;
+mod door;
 mod encode;
 mod error;
 mod ledger;
@@ -49,9 +52,10 @@ mod settings;
 mod unwind;
 mod wire;
 
+pub use builder::PipelineBuilder;
 pub use error::Error;
 pub use ledger::{Counts, LossReason, SignalCounts};
 pub use notice::Notice;
-pub use pipeline::{Pipeline, PipelineBuilder};
+pub use pipeline::Pipeline;
 pub use report::Report;
 pub use settings::{BatchSettings, Compression, DeliverySettings, Destination, Protocol, Signal};

@@ -1,0 +1,228 @@
+//! Builds a pipeline from settings.
+//!
+//! Stands before the way of an event: checks what was set, and connects every stop to the next,
+//! from the end to the beginning.
+
+use std::{fmt, sync::Arc};
+
+use opentelemetry::Context;
+use opentelemetry_sdk::{
+    Resource,
+    logs::{LoggerProviderBuilder, SdkLoggerProvider},
+    trace::{SdkTracerProvider, TracerProviderBuilder},
+};
+
+use crate::{
+    batch::{LogPipe, SpanPipe},
+    deliver::{
+        queue::Queue,
+        thread::{self, Route},
+    },
+    door::Door,
+    encode::{
+        Shape,
+        official::{LogEncoder, SpanEncoder},
+    },
+    error::Error,
+    notice::{Callback, Notice, Notifier},
+    pipeline::Pipeline,
+    settings::{BatchSettings, DeliverySettings, Destination, Signal},
+};
+
+type Map<B> = Vec<Box<dyn FnOnce(B) -> B + Send>>;
+
+/// What a [`Pipeline`] is built from.
+#[must_use = "nothing is delivered before build()"]
+#[derive(Default)]
+pub struct PipelineBuilder {
+    resource: Option<Resource>,
+    logs: Option<Destination>,
+    traces: Option<Destination>,
+    log_batch: Option<BatchSettings>,
+    span_batch: Option<BatchSettings>,
+    delivery: DeliverySettings,
+    callback: Option<Callback>,
+    map_logger_provider: Map<LoggerProviderBuilder>,
+    map_tracer_provider: Map<TracerProviderBuilder>,
+}
+
+impl PipelineBuilder {
+    /// Sets what the telemetry is about; without it the SDK's own detection decides.
+    pub fn with_resource(mut self, resource: Resource) -> Self {
+        self.resource = Some(resource);
+        self
+    }
+
+    /// Sets where log records go; without it there is no logger provider.
+    pub fn with_logs(mut self, destination: Destination) -> Self {
+        self.logs = Some(destination);
+        self
+    }
+
+    /// Sets where spans go; without it there is no tracer provider.
+    pub fn with_traces(mut self, destination: Destination) -> Self {
+        self.traces = Some(destination);
+        self
+    }
+
+    /// Sets how log records are batched, [`BatchSettings::logs`] unless set.
+    pub fn with_log_batch(mut self, settings: BatchSettings) -> Self {
+        self.log_batch = Some(settings);
+        self
+    }
+
+    /// Sets how spans are batched, [`BatchSettings::spans`] unless set.
+    pub fn with_span_batch(mut self, settings: BatchSettings) -> Self {
+        self.span_batch = Some(settings);
+        self
+    }
+
+    /// Sets the bounds of delivery.
+    pub fn with_delivery(mut self, settings: DeliverySettings) -> Self {
+        self.delivery = settings;
+        self
+    }
+
+    /// Calls back with what people should know; without it nothing is said.
+    ///
+    /// The callback runs on the delivery thread, outside of any lock and with telemetry suppressed
+    /// (a `tracing` event in it reaches the console but not this pipeline); for the first record
+    /// after a shutdown it runs on the thread that emitted it. It may panic, but while it takes its
+    /// time nothing is delivered.
+    pub fn on_notice(mut self, callback: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.callback = Some(Arc::new(callback));
+        self
+    }
+
+    /// Changes the SDK's logger provider before it is built, for example adds processors, which
+    /// come before the delivering one.
+    pub fn map_logger_provider(
+        mut self,
+        map: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder + Send + 'static,
+    ) -> Self {
+        self.map_logger_provider.push(Box::new(map));
+        self
+    }
+
+    /// Changes the SDK's tracer provider before it is built, for example sets a sampler or adds
+    /// processors, which come before the delivering one.
+    pub fn map_tracer_provider(
+        mut self,
+        map: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + Send + 'static,
+    ) -> Self {
+        self.map_tracer_provider.push(Box::new(map));
+        self
+    }
+
+    /// Builds the pipeline and starts its threads, inside or outside of any runtime.
+    ///
+    /// Nothing is connected to yet: a destination that is down is no reason to fail.
+    ///
+    /// # Errors
+    ///
+    /// [`is_configuration`](Error::is_configuration) when a destination is for another signal, or
+    /// cannot be served by this build, or a duration is zero; [`is_resource`](Error::is_resource)
+    /// when a thread cannot be started.
+    pub fn build(self) -> Result<Pipeline, Error> {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        let log_batch = self.log_batch.unwrap_or_else(BatchSettings::logs);
+        let span_batch = self.span_batch.unwrap_or_else(BatchSettings::spans);
+        let delivery = self.delivery;
+        delivery.validate()?;
+        let mut routes = Vec::new();
+        for (destination, signal, batch) in [
+            (&self.logs, Signal::Logs, &log_batch),
+            (&self.traces, Signal::Traces, &span_batch),
+        ] {
+            if let Some(destination) = destination {
+                if destination.signal() != signal {
+                    return Err(Error::configuration(format!(
+                        "the destination for {signal} is one for {}",
+                        destination.signal()
+                    )));
+                }
+                destination.validate()?;
+                batch.validate(signal)?;
+                routes.push(Route {
+                    destination: destination.clone(),
+                    timeout: destination.timeout().min(batch.export_timeout()),
+                });
+            }
+        }
+
+        let notifier = Notifier::new(self.callback);
+        let queue = Arc::new(Queue::new(&delivery, Arc::default()));
+        let resource = self.resource.unwrap_or_else(|| Resource::builder().build());
+        let mut doors = Vec::new();
+        let mut door = |signal, batch: &BatchSettings| {
+            let capacity = batch.max_queue_size().get();
+            let door = Door::new(signal, capacity, Arc::clone(&queue), notifier.clone());
+            let door = Arc::new(door);
+            doors.push(Arc::clone(&door));
+            door
+        };
+        let max_bytes = delivery.max_request_bytes.get();
+        let flush_timeout = delivery.shutdown_deadline();
+
+        let log_pipe = match &self.logs {
+            None => None,
+            Some(destination) => Some(LogPipe::new(
+                LogEncoder::new(Shape::of(destination, max_bytes))?,
+                &log_batch,
+                door(Signal::Logs, &log_batch),
+                flush_timeout,
+            )?),
+        };
+        let span_pipe = match &self.traces {
+            None => None,
+            Some(destination) => Some(SpanPipe::new(
+                SpanEncoder::new(Shape::of(destination, max_bytes))?,
+                &span_batch,
+                door(Signal::Traces, &span_batch),
+                flush_timeout,
+            )?),
+        };
+        if !routes.is_empty() {
+            // The thread ends by itself when the queue is closed.
+            let _detached = thread::start(
+                Arc::clone(&queue),
+                routes,
+                delivery.connect_timeout,
+                notifier,
+            )?;
+        }
+        let logger_provider = log_pipe.map(|pipe| {
+            let builder = SdkLoggerProvider::builder().with_resource(resource.clone());
+            let builder = apply(self.map_logger_provider, builder);
+            builder.with_log_processor(pipe).build()
+        });
+        let tracer_provider = span_pipe.map(|pipe| {
+            let builder = SdkTracerProvider::builder().with_resource(resource);
+            let builder = apply(self.map_tracer_provider, builder);
+            builder.with_span_processor(pipe).build()
+        });
+        Ok(Pipeline::from_parts(
+            logger_provider,
+            tracer_provider,
+            doors,
+            queue,
+            flush_timeout,
+        ))
+    }
+}
+
+fn apply<B>(maps: Map<B>, builder: B) -> B {
+    maps.into_iter().fold(builder, |builder, map| map(builder))
+}
+
+impl fmt::Debug for PipelineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PipelineBuilder")
+            .field("logs", &self.logs)
+            .field("traces", &self.traces)
+            .field("log_batch", &self.log_batch)
+            .field("span_batch", &self.span_batch)
+            .field("delivery", &self.delivery)
+            .finish_non_exhaustive()
+    }
+}

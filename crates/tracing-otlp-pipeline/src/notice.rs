@@ -1,0 +1,168 @@
+//! What the pipeline has to say to people, said through a callback.
+//!
+//! Stands beside `deliver`: a collector that goes down is one notice, and one when it is back. The
+//! library itself prints nothing.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use crate::{ledger::LossReason, settings::Signal, unwind::caught};
+
+/// Something that a person who runs the program should know. `Display` gives one line.
+///
+/// URLs come without user information and query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A destination cannot be reached; said once until it is back.
+    #[non_exhaustive]
+    DestinationDown {
+        /// The signal whose request failed first.
+        signal: Signal,
+        /// Where the request went.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A destination that was down has answered.
+    #[non_exhaustive]
+    DestinationUp {
+        /// The signal whose request was answered first.
+        signal: Signal,
+        /// Where the request went.
+        url: String,
+        /// How many records of all signals were lost there in between.
+        lost_meanwhile: u64,
+    },
+    /// A destination took a request but not all of its records, or had something to say about it
+    /// (OTLP specification, "Partial Success").
+    #[non_exhaustive]
+    PartialSuccess {
+        /// The signal of the request.
+        signal: Signal,
+        /// Where the request went.
+        url: String,
+        /// How many records were not taken.
+        rejected: u64,
+        /// What the destination said.
+        message: String,
+    },
+    /// A destination answers with an error; said once until the answer changes.
+    #[non_exhaustive]
+    Rejected {
+        /// The signal of the request.
+        signal: Signal,
+        /// Where the request went.
+        url: String,
+        /// The status, for example `HTTP 401` or `gRPC UNAUTHENTICATED`.
+        status: String,
+        /// What the destination said, if anything.
+        message: String,
+    },
+    /// Records of a signal are lost for a reason inside this process; said once per reason.
+    #[non_exhaustive]
+    Losing {
+        /// The signal of the records.
+        signal: Signal,
+        /// Why they are lost.
+        reason: LossReason,
+    },
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DestinationDown {
+                signal,
+                url,
+                reason,
+            } => write!(f, "cannot deliver {signal} to {url}: {}", one_line(reason)),
+            Self::DestinationUp {
+                signal,
+                url,
+                lost_meanwhile,
+            } => write!(
+                f,
+                "delivering {signal} to {url} again, {lost_meanwhile} records were lost meanwhile"
+            ),
+            Self::PartialSuccess {
+                signal,
+                url,
+                rejected,
+                message,
+            } => write!(
+                f,
+                "{url} did not take {rejected} records of {signal}: {}",
+                one_line(message)
+            ),
+            Self::Rejected {
+                signal,
+                url,
+                status,
+                message,
+            } if message.is_empty() => write!(f, "{url} rejects {signal}: {status}"),
+            Self::Rejected {
+                signal,
+                url,
+                status,
+                message,
+            } => write!(f, "{url} rejects {signal}: {status}, {}", one_line(message)),
+            Self::Losing { signal, reason } => write!(f, "losing {signal}: {reason}"),
+        }
+    }
+}
+
+/// A message of a stranger, fit for one line of a terminal.
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+/// The callback, as the builder takes it.
+pub(crate) type Callback = Arc<dyn Fn(&Notice) + Send + Sync>;
+
+/// Carries notices to the callback, if there is one, and survives its panics.
+#[derive(Clone, Default)]
+pub(crate) struct Notifier {
+    callback: Option<Callback>,
+    after_shutdown_said: Arc<AtomicBool>,
+}
+
+impl Notifier {
+    pub(crate) fn new(callback: Option<Callback>) -> Self {
+        Self {
+            callback,
+            ..Self::default()
+        }
+    }
+
+    /// Must be called without holding a lock: the callback is other people's code.
+    pub(crate) fn say(&self, notice: &Notice) {
+        if let Some(callback) = &self.callback {
+            let _ = caught(|| callback(notice));
+        }
+    }
+
+    /// The one notice for all records that come after the shutdown.
+    pub(crate) fn say_after_shutdown(&self, signal: Signal) {
+        if self.after_shutdown_said.swap(true, Relaxed) {
+            return;
+        }
+        self.say(&Notice::Losing {
+            signal,
+            reason: LossReason::AfterShutdown,
+        });
+    }
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! How much may wait, how long anything may take.
+//!
+//! Part of `settings`; read by `batch` and `deliver`.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use super::Signal;
+use crate::error::Error;
+
+/// How the official batch processor of one signal collects records.
+///
+/// The defaults are those of the specification (SDK environment variables, "Batch Span Processor"
+/// and "Batch `LogRecord` Processor"): a queue of 2048, batches of 512, an export timeout of 30
+/// seconds, and a delay of 1 second for logs or 5 seconds for spans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchSettings {
+    max_queue_size: NonZeroUsize,
+    max_export_batch_size: NonZeroUsize,
+    scheduled_delay: Duration,
+    export_timeout: Duration,
+}
+
+impl BatchSettings {
+    /// The specification's defaults for log records.
+    pub fn logs() -> Self {
+        Self {
+            max_queue_size: NonZeroUsize::MIN.saturating_add(2047),
+            max_export_batch_size: NonZeroUsize::MIN.saturating_add(511),
+            scheduled_delay: Duration::from_secs(1),
+            export_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// The specification's defaults for spans.
+    pub fn spans() -> Self {
+        Self {
+            scheduled_delay: Duration::from_secs(5),
+            ..Self::logs()
+        }
+    }
+
+    /// Sets how many records may wait for a batch; more are lost as `queue_full`.
+    #[must_use]
+    pub fn with_max_queue_size(mut self, records: NonZeroUsize) -> Self {
+        self.max_queue_size = records;
+        self
+    }
+
+    /// Sets how many records a batch holds at most. A number above that of the queue means the
+    /// number of the queue.
+    #[must_use]
+    pub fn with_max_export_batch_size(mut self, records: NonZeroUsize) -> Self {
+        self.max_export_batch_size = records;
+        self
+    }
+
+    /// Sets how long a record waits at most for its batch to fill. Must not be zero.
+    #[must_use]
+    pub fn with_scheduled_delay(mut self, delay: Duration) -> Self {
+        self.scheduled_delay = delay;
+        self
+    }
+
+    /// Sets how long the request of one batch may take: the shorter of this and the
+    /// [destination's timeout](super::Destination::with_timeout) holds. Must not be zero.
+    #[must_use]
+    pub fn with_export_timeout(mut self, timeout: Duration) -> Self {
+        self.export_timeout = timeout;
+        self
+    }
+
+    /// How many records may wait for a batch.
+    pub fn max_queue_size(&self) -> NonZeroUsize {
+        self.max_queue_size
+    }
+
+    /// How many records a batch holds at most.
+    pub fn max_export_batch_size(&self) -> NonZeroUsize {
+        self.max_export_batch_size
+    }
+
+    /// How long a record waits at most for its batch to fill.
+    pub fn scheduled_delay(&self) -> Duration {
+        self.scheduled_delay
+    }
+
+    /// How long one request may take.
+    pub fn export_timeout(&self) -> Duration {
+        self.export_timeout
+    }
+
+    pub(crate) fn validate(&self, signal: Signal) -> Result<(), Error> {
+        let refuse = |what: &str| Err(Error::configuration(format!("{what} for {signal}")));
+        if self.scheduled_delay.is_zero() {
+            return refuse("the scheduled delay must not be zero");
+        }
+        if self.export_timeout.is_zero() {
+            return refuse("the export timeout must not be zero");
+        }
+        Ok(())
+    }
+}
+
+/// The bounds of delivery, shared by all signals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySettings {
+    pub(crate) max_queued_records: NonZeroUsize,
+    pub(crate) max_queued_bytes: NonZeroUsize,
+    pub(crate) max_request_bytes: NonZeroUsize,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) shutdown_deadline: Duration,
+}
+
+const MIB: usize = 1024 * 1024;
+
+impl Default for DeliverySettings {
+    fn default() -> Self {
+        Self {
+            max_queued_records: NonZeroUsize::MIN.saturating_add(200_000 - 1),
+            max_queued_bytes: NonZeroUsize::MIN.saturating_add(64 * MIB - 1),
+            max_request_bytes: NonZeroUsize::MIN.saturating_add(64 * MIB - 1),
+            connect_timeout: Duration::from_secs(5),
+            shutdown_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+impl DeliverySettings {
+    /// Sets how many records may wait for or be in delivery, 200,000 unless set; more are lost as
+    /// `delivery_queue_full`.
+    #[must_use]
+    pub fn with_max_queued_records(mut self, records: NonZeroUsize) -> Self {
+        self.max_queued_records = records;
+        self
+    }
+
+    /// Sets how many bytes of encoded requests may wait for or be in delivery, 64 MiB unless set;
+    /// more are lost as `delivery_queue_full`.
+    #[must_use]
+    pub fn with_max_queued_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_queued_bytes = bytes;
+        self
+    }
+
+    /// Sets how large a request body may be, before and after compression, 64 MiB unless set; a
+    /// larger one is lost as `encode` (OTLP specification, "OTLP/HTTP Request").
+    #[must_use]
+    pub fn with_max_request_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_request_bytes = bytes;
+        self
+    }
+
+    /// Sets how long a connection attempt may take, 5 seconds unless set.
+    #[must_use]
+    pub fn with_connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long a shutdown without a deadline of its own may take, 5 seconds unless set.
+    ///
+    /// It holds for dropping the pipeline and for flushing through a provider.
+    #[must_use]
+    pub fn with_shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.shutdown_deadline = deadline;
+        self
+    }
+
+    /// How long a shutdown without a deadline of its own may take.
+    pub fn shutdown_deadline(&self) -> Duration {
+        self.shutdown_deadline
+    }
+
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        if self.connect_timeout.is_zero() {
+            return Err(Error::configuration("the connect timeout must not be zero"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batch_settings_that_misbehave_in_the_sdk_are_refused() {
+        BatchSettings::logs().validate(Signal::Logs).unwrap();
+        assert_eq!(BatchSettings::logs().max_queue_size().get(), 2048);
+        assert_eq!(BatchSettings::spans().max_export_batch_size().get(), 512);
+        assert_eq!(BatchSettings::spans().scheduled_delay().as_secs(), 5);
+        let zero = BatchSettings::logs().with_scheduled_delay(Duration::ZERO);
+        assert!(zero.validate(Signal::Logs).is_err());
+        let zero = BatchSettings::spans().with_export_timeout(Duration::ZERO);
+        assert!(zero.validate(Signal::Traces).is_err());
+    }
+}

@@ -1,0 +1,109 @@
+//! What a destination's answer means.
+//!
+//! Part of `wire`: from bytes to one of four outcomes, which `deliver` acts on.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsPartialSuccess, ExportLogsServiceResponse,
+};
+use prost::Message as _;
+
+/// The outcome of one attempt to send one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The destination took the request, though perhaps not all of its records.
+    Accepted { rejected: u64, message: String },
+    /// The destination answered, but did not take the request.
+    Refused { status: String, message: String },
+    /// There was no answer.
+    Unreachable(String),
+    /// There was no answer in time.
+    TimedOut(Duration),
+}
+
+impl Answer {
+    fn accepted(rejected: i64, message: &str) -> Self {
+        Self::Accepted {
+            rejected: u64::try_from(rejected).unwrap_or(0),
+            message: shorten(message),
+        }
+    }
+}
+
+/// Reads an `Export…ServiceResponse`. Those of all signals look alike on the wire.
+pub(super) fn partial_success(body: &[u8]) -> Answer {
+    let partial = ExportLogsServiceResponse::decode(body)
+        .ok()
+        .and_then(|response| response.partial_success)
+        .unwrap_or_default();
+    Answer::accepted(partial.rejected_log_records, &partial.error_message)
+}
+
+/// Reads an `Export…ServiceResponse` in JSON.
+pub(super) fn partial_success_json(body: &[u8]) -> Answer {
+    let response: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let partial = &response["partialSuccess"];
+    let rejected = ["rejectedLogRecords", "rejectedSpans"]
+        .into_iter()
+        .find_map(|name| match &partial[name] {
+            serde_json::Value::Number(number) => number.as_i64(),
+            serde_json::Value::String(text) => text.parse().ok(),
+            _ => None,
+        });
+    let message = partial["errorMessage"].as_str().unwrap_or_default();
+    Answer::accepted(rejected.unwrap_or(0), message)
+}
+
+/// Reads the message of a `google.rpc.Status`, which has the same field numbers and types as a
+/// partial success: an integer, then a string.
+pub(super) fn status_message(body: &[u8]) -> String {
+    ExportLogsPartialSuccess::decode(body)
+        .map(|status| shorten(&status.error_message))
+        .unwrap_or_default()
+}
+
+/// Reads the message of a `google.rpc.Status` in JSON.
+pub(super) fn status_message_json(body: &[u8]) -> String {
+    let status: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    shorten(status["message"].as_str().unwrap_or_default())
+}
+
+/// Reads a message in plain text.
+pub(super) fn plain_message(body: &[u8]) -> String {
+    shorten(&String::from_utf8_lossy(body))
+}
+
+/// Strangers' messages are for people to read, not to fill the memory.
+fn shorten(message: &str) -> String {
+    message.trim().chars().take(500).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partial_success_is_read_from_json_with_numbers_as_strings_or_not() {
+        for body in [
+            r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"no"}}"#,
+            r#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"no"}}"#,
+            r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"no"},"more":[]}"#,
+        ] {
+            assert_eq!(
+                partial_success_json(body.as_bytes()),
+                Answer::accepted(3, "no")
+            );
+        }
+        assert_eq!(partial_success_json(b"{}"), Answer::accepted(0, ""));
+    }
+
+    #[test]
+    fn a_negative_number_of_rejected_records_is_none() {
+        let body = r#"{"partialSuccess":{"rejectedSpans":"-3"}}"#;
+        assert_eq!(
+            partial_success_json(body.as_bytes()),
+            Answer::accepted(0, "")
+        );
+    }
+}

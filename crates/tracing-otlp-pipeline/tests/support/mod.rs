@@ -1,0 +1,385 @@
+//! A scripted OTLP server on a real socket, and helpers to emit and decode.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    io::Read as _,
+    net::SocketAddr,
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::{HeaderMap, Version};
+use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest,
+};
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use prost::Message as _;
+use tokio::sync::oneshot;
+
+/// Long enough for any machine; a test that waits this long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the server does with a request.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    /// Answers like a collector that took everything, in the protocol of the request.
+    Accept,
+    /// Answers with this status, content type and body.
+    Http(u16, &'static str, Bytes),
+    /// Answers with this gRPC status and message and, for status 0, this message body.
+    Grpc(u32, &'static str, Bytes),
+    /// Answers with this gRPC status in the headers alone.
+    GrpcTrailersOnly(u32, &'static str),
+    /// Never answers.
+    Hang,
+    /// Closes the connection instead of answering.
+    HangUp,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    /// The how-manieth connection it came over.
+    pub(crate) connection: usize,
+    pub(crate) version: Version,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Received {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The body without framing and compression.
+    pub(crate) fn plain(&self) -> Vec<u8> {
+        let mut body = self.body.clone();
+        let encoding = if self.header("content-type") == Some("application/grpc") {
+            let flag = body.split_to(1)[0];
+            let length = u32::from_be_bytes(body.split_to(4)[..].try_into().unwrap());
+            assert_eq!(length as usize, body.len());
+            let encoding = self.header("grpc-encoding");
+            assert_eq!(encoding.is_some(), flag == 1);
+            encoding
+        } else {
+            self.header("content-encoding")
+        };
+        match encoding {
+            None => body.to_vec(),
+            Some("gzip") => {
+                let mut plain = Vec::new();
+                flate2::read::GzDecoder::new(&*body)
+                    .read_to_end(&mut plain)
+                    .unwrap();
+                plain
+            }
+            #[cfg(feature = "zstd")]
+            Some("zstd") => zstd::decode_all(&*body).unwrap(),
+            Some(other) => panic!("unexpected encoding {other}"),
+        }
+    }
+
+    pub(crate) fn logs(&self) -> ExportLogsServiceRequest {
+        ExportLogsServiceRequest::decode(&*self.plain()).unwrap()
+    }
+
+    pub(crate) fn spans(&self) -> ExportTraceServiceRequest {
+        ExportTraceServiceRequest::decode(&*self.plain()).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.plain()).unwrap()
+    }
+
+    /// The bodies of the log records, where they are strings.
+    pub(crate) fn messages(&self) -> Vec<String> {
+        use opentelemetry_proto::tonic::common::v1::any_value::Value;
+        let logs = self.logs();
+        let scopes = logs.resource_logs.iter().flat_map(|r| &r.scope_logs);
+        scopes
+            .flat_map(|scope| &scope.log_records)
+            .filter_map(|record| match record.body.as_ref()?.value.as_ref()? {
+                Value::StringValue(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    script: Mutex<VecDeque<Reply>>,
+    received: Mutex<Vec<Received>>,
+    arrived: Condvar,
+}
+
+/// Answers by script, then by `Accept` (or what `then` says); stops when dropped.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Turns a TCP stream into what HTTP is spoken over.
+pub(crate) type Accept = Arc<
+    dyn Fn(
+            tokio::net::TcpStream,
+        )
+            -> std::pin::Pin<Box<dyn Future<Output = std::io::Result<Box<dyn Stream>>> + Send>>
+        + Send
+        + Sync,
+>;
+
+pub(crate) trait Stream:
+    tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin
+{
+}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin> Stream for T {}
+
+impl Server {
+    pub(crate) fn start(script: impl IntoIterator<Item = Reply>) -> Self {
+        Self::start_then(script, Reply::Accept)
+    }
+
+    /// Goes on with `then` when the script is over.
+    pub(crate) fn start_then(script: impl IntoIterator<Item = Reply>, then: Reply) -> Self {
+        Self::start_over(
+            script,
+            then,
+            Arc::new(|stream| Box::pin(async move { Ok(Box::new(stream) as Box<dyn Stream>) })),
+        )
+    }
+
+    pub(crate) fn start_over(
+        script: impl IntoIterator<Item = Reply>,
+        then: Reply,
+        accept: Accept,
+    ) -> Self {
+        let shared = Arc::new(Shared {
+            script: Mutex::new(script.into_iter().collect()),
+            ..Shared::default()
+        });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("test-server".into())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(async {
+                    let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                    tokio::select! {
+                        () = serve(listener, theirs, then, accept) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })
+            .unwrap();
+        Self {
+            address,
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.shared.received.lock().unwrap().clone()
+    }
+
+    /// Waits until so many requests have come.
+    pub(crate) fn wait_for(&self, requests: usize) -> Vec<Received> {
+        let received = self.shared.received.lock().unwrap();
+        let (received, timeout) = self
+            .shared
+            .arrived
+            .wait_timeout_while(received, PATIENCE, |received| received.len() < requests)
+            .unwrap();
+        assert!(
+            !timeout.timed_out(),
+            "only {} of {requests} requests came",
+            received.len()
+        );
+        received.clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn serve(
+    listener: tokio::net::TcpListener,
+    shared: Arc<Shared>,
+    then: Reply,
+    accept: Accept,
+) {
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    for connection in 0.. {
+        let Ok((stream, _)) = listener.accept().await else {
+            return;
+        };
+        let (shared, then, accept) = (Arc::clone(&shared), then.clone(), Arc::clone(&accept));
+        tokio::spawn(async move {
+            let Ok(stream) = accept(stream).await else {
+                return;
+            };
+            let service = hyper::service::service_fn(move |request| {
+                answer(connection, request, Arc::clone(&shared), then.clone())
+            });
+            let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+type Answer = http::Response<BoxBody<Bytes, Infallible>>;
+
+async fn answer(
+    connection: usize,
+    request: http::Request<hyper::body::Incoming>,
+    shared: Arc<Shared>,
+    then: Reply,
+) -> Result<Answer, std::io::Error> {
+    let (head, body) = request.into_parts();
+    let body = body
+        .collect()
+        .await
+        .map_err(std::io::Error::other)?
+        .to_bytes();
+    let content_type = head.headers["content-type"].to_str().unwrap().to_owned();
+    let reply = shared.script.lock().unwrap().pop_front().unwrap_or(then);
+    shared.received.lock().unwrap().push(Received {
+        connection,
+        version: head.version,
+        path: head.uri.path().to_owned(),
+        headers: head.headers,
+        body,
+    });
+    shared.arrived.notify_all();
+    Ok(match reply {
+        Reply::Accept if content_type == "application/grpc" => grpc(0, "", &Bytes::new()),
+        Reply::Accept if content_type == "application/json" => {
+            http(200, &content_type, "{}".into())
+        }
+        Reply::Accept => http(200, &content_type, Bytes::new()),
+        Reply::Http(status, content_type, body) => http(status, content_type, body),
+        Reply::Grpc(status, message, body) => grpc(status, message, &body),
+        Reply::GrpcTrailersOnly(status, message) => {
+            let mut response = http(200, "application/grpc", Bytes::new());
+            let headers = response.headers_mut();
+            headers.insert("grpc-status", status.into());
+            headers.insert("grpc-message", message.parse().unwrap());
+            response
+        }
+        Reply::Hang => std::future::pending().await,
+        Reply::HangUp => return Err(std::io::Error::other("hanging up")),
+    })
+}
+
+fn http(status: u16, content_type: &str, body: Bytes) -> Answer {
+    http::Response::builder()
+        .status(status)
+        .header("content-type", content_type)
+        .body(Full::new(body).boxed())
+        .unwrap()
+}
+
+fn grpc(status: u32, message: &'static str, body: &Bytes) -> Answer {
+    let mut framed = BytesMut::new();
+    if status == 0 {
+        framed.put_u8(0);
+        framed.put_u32(u32::try_from(body.len()).unwrap());
+        framed.put_slice(body);
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", status.into());
+    trailers.insert("grpc-message", message.parse().unwrap());
+    http::Response::builder()
+        .status(200)
+        .header("content-type", "application/grpc")
+        .body(
+            Full::new(framed.freeze())
+                .with_trailers(async { Some(Ok(trailers)) })
+                .boxed(),
+        )
+        .unwrap()
+}
+
+/// An address where connections are made and nothing is ever read.
+pub(crate) struct BlackHole {
+    listener: std::net::TcpListener,
+}
+
+impl BlackHole {
+    pub(crate) fn new() -> Self {
+        Self {
+            listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.listener.local_addr().unwrap())
+    }
+}
+
+/// An address where nobody listens.
+pub(crate) fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// Emits one record with this body.
+pub(crate) fn emit(provider: &SdkLoggerProvider, message: impl Into<AnyValue>) {
+    let logger = provider.logger("test");
+    let mut record = logger.create_log_record();
+    record.set_severity_number(Severity::Info);
+    record.set_body(message.into());
+    logger.emit(record);
+}
+
+/// Waits for a condition that another thread will bring about.
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < until, "it never came to pass that {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Things said by callbacks, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Said(Arc<Mutex<Vec<String>>>);
+
+impl Said {
+    pub(crate) fn say(&self, what: &dyn std::fmt::Display) {
+        self.0.lock().unwrap().push(what.to_string());
+    }
+
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}

@@ -5,6 +5,8 @@
 //! one middleware opens the request's span, takes the caller's trace in and gives the trace id
 //! back.
 
+#![forbid(unsafe_code)]
+
 use axum::extract::{MatchedPath, Path, Request};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -47,7 +49,8 @@ async fn trace_request(request: Request, next: Next) -> Response {
         info!("request received");
         let mut response = next.run(request).await;
         let status = response.status();
-        tracing::Span::current().record("http.response.status_code", status.as_u16());
+        // As i64: the trace layer writes unsigned numbers as text.
+        tracing::Span::current().record("http.response.status_code", i64::from(status.as_u16()));
         // A caller that reports a fault can name the trace.
         let trace = current_ids().map(|ids| ids.trace_id().to_string());
         if let Some(value) = trace.and_then(|id| HeaderValue::from_str(&id).ok()) {

@@ -2,12 +2,14 @@
 //!
 //! Nothing of this project decides here whether its output is right. [`peers`] reads captured
 //! bytes with other people's code, [`child`] runs examples and binaries in processes of their
-//! own, and [`http`] is a client of a few lines that knows nothing of OTLP.
+//! own, and [`http`] is a client of a few lines that knows nothing of OTLP. [`scenario`] is what goes
+//! in, and what has to come out.
 //!
 //! The one thing to know: a peer that is not installed makes its test loudly skip its leg, or
 //! panic where `TRACING_OTLP_REQUIRE_PEERS=1` says that peers must be there. `tests/peers/setup`
 //! installs them.
 
+#![forbid(unsafe_code)]
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -15,6 +17,10 @@
 )]
 
 pub mod child;
+pub mod collected;
 pub mod http;
 pub mod model;
 pub mod peers;
+pub mod places;
+pub mod scenario;
+pub mod victim;

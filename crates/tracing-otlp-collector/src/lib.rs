@@ -22,6 +22,8 @@
 //! # Ok::<(), tracing_otlp_collector::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod audit;
 mod builder;
 mod collector;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use opentelemetry::InstrumentationScope;
@@ -21,6 +21,8 @@ use crate::capture::callsite::{Callsites, Facts};
 use crate::capture::fields::Fields;
 use crate::capture::spans::{self, LayerId};
 use crate::draft::Draft;
+#[cfg(feature = "log")]
+use crate::draft::limits;
 use crate::emit::emit;
 use crate::guard;
 use crate::link::Linker;
@@ -52,6 +54,7 @@ struct Counters {
     reentrant: AtomicU64,
     panicked: AtomicU64,
     at_thread_end: AtomicU64,
+    found_span: AtomicBool,
     dropped_attributes: AtomicU64,
 }
 
@@ -92,6 +95,11 @@ impl LayerCounts {
     /// Events from destructors of thread-locals, where the SDK cannot be called any more.
     pub fn at_thread_end(&self) -> u64 {
         self.0.at_thread_end.load(Ordering::Relaxed)
+    }
+
+    /// Has any event been in an OpenTelemetry span, sampled or not?
+    pub fn has_found_span(&self) -> bool {
+        self.0.found_span.load(Ordering::Relaxed)
     }
 
     /// Attributes that the [`Limits`] turned away.
@@ -263,7 +271,11 @@ where
         let time = SystemTime::now();
         self.linker.learn(None);
         let facts = self.callsites.facts(event.metadata(), &self.settings);
-        let link = Link::decide(self.span_of(event), self.settings.unsampled, facts.severity);
+        let span = self.span_of(event);
+        if span.is_some() && !self.counts.found_span.load(Ordering::Relaxed) {
+            self.counts.found_span.store(true, Ordering::Relaxed);
+        }
+        let link = Link::decide(span, self.settings.unsampled, facts.severity);
         if link == Link::Dropped {
             Counters::add(&self.counts.unsampled, 1);
             return;
@@ -281,6 +293,7 @@ where
         }
         let mut draft = Draft::new(&self.settings.limits, facts.capacity);
         event.record(&mut Fields(&mut draft));
+        draft.recognise_error();
         if self.settings.source {
             source(&mut draft, facts.file, facts.line, facts.module);
         }
@@ -314,7 +327,8 @@ where
         if !logger.event_enabled(facts.severity, target, None) {
             return;
         }
-        with_key_values(|key, value| draft.set(key.to_owned(), value.clone()));
+        let limit = self.settings.limits.value_length;
+        with_key_values(|key, value| draft.set(key.to_owned(), limits::cut(value, limit)));
         if self.settings.source {
             let module = place.module.filter(|module| module != target);
             source(&mut draft, place.file, place.line, module);

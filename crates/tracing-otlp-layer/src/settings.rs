@@ -163,18 +163,18 @@ impl Limits {
         self
     }
 
-    /// At most this many bytes in a text or binary attribute value, nested ones included, cut on
-    /// a UTF-8 boundary. Default: no limit.
+    /// At most this many characters in a text value of an attribute, or bytes in a binary one,
+    /// nested ones included. Default: no limit.
     #[must_use]
-    pub fn with_value_length(mut self, bytes: usize) -> Self {
-        self.value_length = bytes;
+    pub fn with_value_length(mut self, length: usize) -> Self {
+        self.value_length = length;
         self
     }
 
-    /// At most this many bytes in a text body, cut on a UTF-8 boundary. Default: no limit.
+    /// At most this many characters in a text body. Default: no limit.
     #[must_use]
-    pub fn with_body_length(mut self, bytes: usize) -> Self {
-        self.body_length = bytes;
+    pub fn with_body_length(mut self, length: usize) -> Self {
+        self.body_length = length;
         self
     }
 

@@ -11,7 +11,10 @@ use std::fmt;
 
 use support::Rig;
 use tracing::{Dispatch, info, info_span};
-use tracing_otlp_layer::SpanFields;
+use tracing_otlp_layer::{SpanFields, span_layer};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
 
 /// Logs while it is formatted.
 struct Talks;
@@ -39,8 +42,12 @@ fn global() -> &'static Rig {
     RIG.get_or_init(|| {
         let rig = Rig::default();
         let layer = rig.layer().with_span_fields(SpanFields::all());
-        tracing::dispatcher::set_global_default(Dispatch::new(rig.subscriber(layer)))
-            .expect("only here");
+        let spans = span_layer(rig.tracer()).with_filter(LevelFilter::INFO);
+        let subscriber = tracing_subscriber::registry()
+            .with(Formats)
+            .with(spans)
+            .with(layer);
+        tracing::dispatcher::set_global_default(Dispatch::new(subscriber)).expect("only here");
         rig
     })
 }
@@ -62,6 +69,35 @@ fn a_value_that_logs_is_logged_and_does_not_hang() {
             .iter()
             .any(|r| r.body_text() == Some("from inside"))
     );
+}
+
+/// A layer that formats a new span's fields before the trace layer sees it.
+struct Formats;
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Formats {
+    fn on_new_span(
+        &self,
+        attributes: &tracing::span::Attributes<'_>,
+        _: &tracing::span::Id,
+        _: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        let _ = format!("{attributes:?}");
+    }
+}
+
+#[test]
+fn a_hidden_span_whose_field_logs_while_another_layer_formats_it_harms_nobody() {
+    let rig = global();
+    // The global subscriber of this file has `Formats` below a trace layer that hides DEBUG spans.
+    let span = tracing::debug_span!("hidden from the trace layer", value = ?Talks);
+    span.in_scope(|| info!("in the hidden span"));
+    drop(span);
+    assert!(
+        rig.finished()
+            .iter()
+            .all(|span| span.name != "hidden from the trace layer")
+    );
+    rig.assert_points_nowhere("in the hidden span");
 }
 
 #[test]

@@ -47,6 +47,48 @@ fn a_value_that_panics_becomes_a_text_and_the_other_fields_stay() {
     assert_eq!(rig.records().len(), 2, "a message that panics too");
 }
 
+#[test]
+fn a_span_field_that_panics_becomes_a_text_on_the_span_too() {
+    let rig = Rig::default();
+    rig.run(|| {
+        let span = info_span!(
+            "span",
+            before = 1,
+            bad = ?Panics,
+            shown = ?Some("x"),
+            unsigned = 7u64,
+            huge = u64::MAX,
+            late = tracing::field::Empty,
+        );
+        span.record("late", tracing::field::debug(Panics));
+        info_span!(parent: &span, "child", bad = ?Panics).in_scope(|| info!("inside"));
+        info_span!(parent: None, "root", bad = ?Panics).in_scope(|| info!("in root"));
+    });
+    let span = rig.span("span");
+    let attribute = |key: &str| {
+        let found = span.attributes.iter().find(|kv| kv.key.as_str() == key);
+        found.map(|kv| kv.value.clone())
+    };
+    let panicked = Some("<panicked while formatting>".into());
+    assert_eq!(attribute("bad"), panicked);
+    assert_eq!(attribute("late"), panicked);
+    assert_eq!(attribute("before"), Some(1i64.into()));
+    assert_eq!(attribute("shown"), Some(r#"Some("x")"#.into()));
+    assert_eq!(attribute("unsigned"), Some(7i64.into()));
+    assert_eq!(attribute("huge"), Some(u64::MAX.to_string().into()));
+    assert_eq!(
+        rig.span("child").parent_span_id,
+        span.span_context.span_id()
+    );
+    assert!(!rig.span("root").parent_span_is_remote);
+    assert_ne!(
+        rig.span("root").span_context.trace_id(),
+        span.span_context.trace_id()
+    );
+    rig.assert_points("inside", "child");
+    rig.assert_points("in root", "root");
+}
+
 /// A processor that logs and panics.
 #[derive(Debug)]
 struct BadProcessor;

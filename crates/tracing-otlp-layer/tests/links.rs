@@ -331,18 +331,21 @@ fn a_span_of_the_opentelemetry_api_is_pointed_at() {
 }
 
 #[test]
-fn with_context_activation_off_the_span_is_still_found() {
+fn with_context_activation_off_the_span_is_still_found_and_marked() {
     let rig = Rig::default();
-    let trace = tracing_opentelemetry::layer()
-        .with_tracer(rig.tracer())
-        .with_context_activation(false);
+    let trace = span_layer_with(rig.tracer(), SpanEvents::Off, |layer| {
+        layer.with_context_activation(false)
+    });
     rig.run_in(trace, || {
         let outer = info_span!("outer");
         let _outer = outer.enter();
         info!("in outer");
         info_span!("inner").in_scope(|| info!("in inner"));
         outer.in_scope(|| info!("in outer again"));
+        info_span!("failed").in_scope(|| tracing::error!("it broke"));
     });
+    assert_eq!(rig.span("failed").status, Status::error("it broke"));
+    assert_eq!(rig.span("outer").status, Status::Unset);
     rig.assert_points("in outer", "outer");
     rig.assert_points("in inner", "inner");
     rig.assert_points("in outer again", "outer");
@@ -475,8 +478,8 @@ fn one_event_is_one_record_and_an_error_marks_its_span() {
 #[test]
 fn span_events_come_on_request() {
     let rig = Rig::default();
-    let trace = tracing_opentelemetry::layer().with_tracer(rig.tracer());
-    rig.run_in(span_layer_with(trace, SpanEvents::On), || {
+    let trace = span_layer_with(rig.tracer(), SpanEvents::On, |layer| layer);
+    rig.run_in(trace, || {
         info_span!("span").in_scope(|| tracing::error!("both"));
     });
     assert_eq!(rig.span("span").events.len(), 1);

@@ -38,6 +38,8 @@
 //! # Ok::<(), tracing_otlp_pipeline::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod batch;
 mod builder;
 mod deliver;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{Context, KeyValue, global};
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_core::LevelFilter;
@@ -23,7 +23,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::guard::Guard;
 use crate::say::say;
-use crate::telemetry::{Inner, Telemetry};
+use crate::telemetry::{Inner, Loggers, Quietly, Telemetry};
 use crate::{panic, propagation};
 
 /// How a fresh log layer is set up; kept, since every call of `log_layer` makes one.
@@ -257,8 +257,8 @@ impl TelemetryBuilder {
         let setup = self.log_layer;
         Ok(Telemetry::new(Arc::new(Inner {
             pipeline,
-            logs,
-            spans,
+            logs: Quietly::new(Loggers::of(logs)),
+            spans: Quietly::new(spans),
             deadline,
             log_layer: Box::new(move |layer| setup(layer.with_limits(limits.clone()))),
             span_events: self.span_events,
@@ -290,7 +290,12 @@ impl TelemetryBuilder {
         tracing::subscriber::set_global_default(subscriber).map_err(Error::already_set)?;
 
         global::set_text_map_propagator(propagator);
-        global::set_tracer_provider(telemetry.tracer_provider().clone());
+        {
+            // The API crate tells of it in an event (its feature `internal-logs`), which would be
+            // the first record of every service.
+            let _quiet = Context::enter_telemetry_suppressed_scope();
+            global::set_tracer_provider(telemetry.tracer_provider().clone());
+        }
         if LogBridge::install(level_of(level)).is_err() {
             say(&"the log crate already has a logger, so its records stay with that one");
         }

@@ -65,14 +65,25 @@ pub(crate) fn destination(
         (None, None) => Protocol::default(),
     };
 
+    // Only here is it known whose endpoint it is.
+    let has_scheme = |name: &str, endpoint: &str| {
+        if protocol == Protocol::Grpc || endpoint.contains("://") {
+            return Ok(());
+        }
+        let problem = "must start with http:// or https://";
+        Err(Error::variable(name, &masked_url(endpoint), problem))
+    };
     let [own, general] = otlp(signal, "ENDPOINT");
     let destination = if let Some(endpoint) = &code.endpoint {
+        has_scheme("with_endpoint", endpoint)?;
         Destination::from_base(signal, endpoint)
             .map_err(|e| bad("with_endpoint", &masked_url(endpoint), e))?
     } else if let Some(endpoint) = environment.text(&own)? {
+        has_scheme(&own, &endpoint)?;
         Destination::new(signal, &schemed(environment, signal, protocol, &endpoint)?)
             .map_err(|e| bad(&own, &masked_url(&endpoint), e))?
     } else if let Some(endpoint) = environment.text(&general)? {
+        has_scheme(&general, &endpoint)?;
         Destination::from_base(signal, &schemed(environment, signal, protocol, &endpoint)?)
             .map_err(|e| bad(&general, &masked_url(&endpoint), e))?
     } else {
@@ -107,17 +118,20 @@ pub(crate) fn destination(
         for (key, value) in pairs {
             destination = destination
                 .with_header(&key, &value)
-                .map_err(|e| bad(&name, MASK, e))?;
+                .map_err(|_| Error::variable(&name, MASK, BAD_HEADER))?;
         }
     }
     for (key, value) in &code.headers {
         destination = destination
             .with_header(key, value)
-            .map_err(|e| bad("with_header", MASK, e))?;
+            .map_err(|_| Error::variable("with_header", MASK, BAD_HEADER))?;
     }
     unsupported(environment, signal)?;
     Ok(Some(destination))
 }
+
+/// Says nothing of the header: a secret in the wrong place may be its name.
+const BAD_HEADER: &str = "a header's name or value has characters that are not allowed there";
 
 /// gRPC allows `host:port`; `INSECURE` says whether that means http or https.
 fn schemed(

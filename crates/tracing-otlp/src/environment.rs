@@ -140,23 +140,24 @@ impl Environment {
 /// What stands in an error for a secret.
 pub(crate) const MASK: &str = "***";
 
-/// A URL with its user information masked.
+/// A URL with its user information and its query masked.
+///
+/// It is shown where it is wrong, so nothing is sure: a password may hold the very characters
+/// that end it. What stands before an `@` is never shown.
 pub(crate) fn masked_url(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let authority = match authority.rsplit_once('@') {
+    let scheme = url.find("://").map_or(0, |end| end + "://".len());
+    let (scheme, rest) = url.split_at(scheme);
+    let (place, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    if scheme.contains('@') || query.contains('@') {
+        return MASK.to_owned();
+    }
+    let place = match place.rsplit_once('@') {
         Some((_, host)) => format!("{MASK}@{host}"),
-        None => authority.to_owned(),
+        None => place.to_owned(),
     };
-    let path = match path.split_once('?') {
-        Some((path, _)) => format!("{path}?{MASK}"),
-        None => path.to_owned(),
-    };
-    if scheme.is_empty() {
-        format!("{authority}{path}")
-    } else {
-        format!("{scheme}://{authority}{path}")
+    match query.get(..1) {
+        Some(mark) => format!("{scheme}{place}{mark}{MASK}"),
+        None => format!("{scheme}{place}"),
     }
 }
 
@@ -209,7 +210,11 @@ mod tests {
     #[test]
     fn user_information_is_masked() {
         assert_eq!(masked_url("http://me:pw@host:1/p"), "http://***@host:1/p");
-        assert_eq!(masked_url("http://host/p@x"), "http://host/p@x");
+        assert_eq!(masked_url("http://host/p/x"), "http://host/p/x");
+        assert_eq!(masked_url("http://me:p/w@host/p"), "http://***@host/p");
+        assert_eq!(masked_url("http//me:pw@host"), "***@host");
+        assert_eq!(masked_url("http://me:p#w@host"), "***");
+        assert_eq!(masked_url("http://host/#key"), "http://host/#***");
         assert_eq!(masked_url("me:pw@host"), "***@host");
         assert_eq!(masked_url("http://host/p?key=1"), "http://host/p?***");
     }

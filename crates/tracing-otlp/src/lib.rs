@@ -40,6 +40,8 @@
 //! layer on another version of `opentelemetry` compiles, but its spans cannot be found. That is
 //! said once on stderr when it happens.
 
+#![forbid(unsafe_code)]
+
 mod builder;
 mod check;
 mod config;

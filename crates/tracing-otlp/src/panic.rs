@@ -47,7 +47,7 @@ fn record(telemetry: &Inner, info: &PanicHookInfo<'_>) {
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "Box<dyn Any>".to_owned());
     let time = SystemTime::now();
-    let logger = telemetry.logs().logger("panic");
+    let logger = telemetry.logs.logger("panic");
     let mut record = logger.create_log_record();
     record.set_timestamp(time);
     record.set_observed_timestamp(time);

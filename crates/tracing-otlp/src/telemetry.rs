@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use opentelemetry::logs::LoggerProvider;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_core::Subscriber;
 use tracing_otlp_layer::{LogLayer, SpanEvents, span_layer_with};
@@ -49,8 +52,8 @@ pub struct Telemetry {
 /// What all handles share.
 pub(crate) struct Inner {
     pub(crate) pipeline: Pipeline,
-    pub(crate) logs: SdkLoggerProvider,
-    pub(crate) spans: SdkTracerProvider,
+    pub(crate) logs: Quietly<Loggers>,
+    pub(crate) spans: Quietly<SdkTracerProvider>,
     pub(crate) deadline: Duration,
     pub(crate) log_layer: LogLayerSetup,
     pub(crate) span_events: SpanEvents,
@@ -61,11 +64,82 @@ pub(crate) struct Inner {
 
 impl Inner {
     pub(crate) fn logs(&self) -> &SdkLoggerProvider {
-        &self.logs
+        &self.logs.provider
     }
 
     pub(crate) fn flush(&self, timeout: Duration) -> Report {
         self.pipeline.force_flush(timeout)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.logs.end();
+    }
+}
+
+/// Drops a provider without a word: what the SDK says then would be a record after the end.
+pub(crate) struct Quietly<T>(Option<T>);
+
+impl<T> Quietly<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Deref for Quietly<T> {
+    type Target = T;
+
+    #[expect(clippy::expect_used, reason = "only drop takes it out")]
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+impl<T> Drop for Quietly<T> {
+    fn drop(&mut self) {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        drop(self.0.take());
+    }
+}
+
+/// The provider that log layers ask for loggers.
+///
+/// Once it is shut down the SDK gives loggers that do nothing, so an event of a new target would
+/// go without being counted. From then on every target has the logger that was there before.
+#[derive(Debug, Clone)]
+pub(crate) struct Loggers {
+    provider: SdkLoggerProvider,
+    last: SdkLogger,
+    ended: Arc<AtomicBool>,
+}
+
+impl Loggers {
+    pub(crate) fn of(provider: SdkLoggerProvider) -> Self {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        Self {
+            last: provider.logger("tracing-otlp"),
+            provider,
+            ended: Arc::default(),
+        }
+    }
+
+    /// Comes before the provider is shut down.
+    fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
+}
+
+impl LoggerProvider for Loggers {
+    type Logger = SdkLogger;
+
+    fn logger_with_scope(&self, scope: InstrumentationScope) -> SdkLogger {
+        let logger = self.provider.logger_with_scope(scope);
+        // Looked at afterwards: a logger that does nothing comes after the end was said.
+        if self.ended.load(Ordering::SeqCst) {
+            return self.last.clone();
+        }
+        logger
     }
 }
 
@@ -90,8 +164,11 @@ impl Telemetry {
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         self.inner.has_span_layer.store(true, Ordering::Relaxed);
-        let layer = tracing_opentelemetry::layer().with_tracer(self.inner.spans.tracer("tracing"));
-        span_layer_with(layer, self.inner.span_events)
+        span_layer_with(
+            self.inner.spans.tracer("tracing"),
+            self.inner.span_events,
+            |l| l,
+        )
     }
 
     /// The layer that turns events into log records.
@@ -99,7 +176,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let layer = (self.inner.log_layer)(LogLayer::new(&self.inner.logs));
+        let layer = (self.inner.log_layer)(LogLayer::new(&*self.inner.logs));
         let check = LinkCheck {
             has_span_layer: Arc::clone(&self.inner.has_span_layer),
             done: AtomicBool::new(false),
@@ -122,7 +199,7 @@ impl Telemetry {
 
     /// The SDK's logger provider, for code that emits OpenTelemetry records itself.
     pub fn logger_provider(&self) -> &SdkLoggerProvider {
-        &self.inner.logs
+        self.inner.logs()
     }
 
     /// The SDK's tracer provider, for code that makes OpenTelemetry spans itself.
@@ -143,11 +220,13 @@ impl Telemetry {
     /// Ends telemetry within the shutdown deadline (5 s unless set). Can be called from any
     /// thread, in any runtime or none, and again: the report stays the same.
     pub fn shutdown(&self) -> Report {
+        self.inner.logs.end();
         self.inner.pipeline.shutdown(self.inner.deadline)
     }
 
     /// The same without blocking the executor.
     pub fn shutdown_async(&self) -> impl Future<Output = Report> + Send + use<> {
+        self.inner.logs.end();
         self.inner.pipeline.shutdown_async(self.inner.deadline)
     }
 

@@ -9,9 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{LoggerProvider, Severity};
-use tracing_core::callsite::Identifier;
 use tracing_core::{Level, Metadata};
 
+use crate::guard;
 use crate::settings::Settings;
 
 /// Loggers kept for the targets of `log` records, which are not known at compile time. More
@@ -41,7 +41,9 @@ type MakeLogger<L> = Box<dyn Fn(InstrumentationScope) -> L + Send + Sync>;
 /// The facts of every call site seen so far.
 pub(crate) struct Callsites<L> {
     make: MakeLogger<L>,
-    known: RwLock<HashMap<Identifier, Arc<Facts<L>>>>,
+    /// By the address of the metadata. `Identifier` is no key: it is equal for the call sites of
+    /// the `log` crate's five levels, which have no size and may share one address.
+    known: RwLock<HashMap<usize, Arc<Facts<L>>>>,
     targets: RwLock<HashMap<String, Arc<L>>>,
 }
 
@@ -62,7 +64,7 @@ impl<L> Callsites<L> {
         metadata: &'static Metadata<'static>,
         settings: &Settings,
     ) -> Arc<Facts<L>> {
-        let id = metadata.callsite();
+        let id = std::ptr::from_ref(metadata).addr();
         // A poisoned lock still holds whole entries: each is inserted in one step.
         if let Some(facts) = self
             .known
@@ -72,8 +74,10 @@ impl<L> Callsites<L> {
         {
             return Arc::clone(facts);
         }
-        // User code (the severity rule, the provider) runs outside the lock.
-        let facts = Arc::new(self.work_out(metadata, settings));
+        // Other people's code (the severity rule, the provider) runs outside the lock. What it
+        // logs stays out: the SDK tells at DEBUG of every logger it makes, and the facts of that
+        // event would want a logger made, without end.
+        let facts = Arc::new(guard::emitting(|| self.work_out(metadata, settings)));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(known.entry(id).or_insert(facts))
     }
@@ -105,7 +109,8 @@ impl<L> Callsites<L> {
         {
             return Arc::clone(logger);
         }
-        let logger = Arc::new((self.make)(scope_of(target.to_owned().into(), settings)));
+        let scope = scope_of(target.to_owned().into(), settings);
+        let logger = Arc::new(guard::emitting(|| (self.make)(scope)));
         let mut targets = self.targets.write().unwrap_or_else(PoisonError::into_inner);
         if targets.len() < MAX_DYNAMIC_TARGETS {
             targets.insert(target.to_owned(), Arc::clone(&logger));
@@ -187,12 +192,9 @@ fn is_log(metadata: &'static Metadata<'static>) -> bool {
         Level::WARN => log::Level::Warn,
         Level::ERROR => log::Level::Error,
     };
-    log::Metadata::builder()
-        .level(level)
-        .build()
-        .as_trace()
-        .callsite()
-        == metadata.callsite()
+    let identity = log::Metadata::builder().level(level).build().as_trace();
+    // They have no size, so the application's own may share their address: hence the name too.
+    metadata.name() == "log event" && identity.callsite() == metadata.callsite()
 }
 
 #[cfg(not(feature = "log"))]

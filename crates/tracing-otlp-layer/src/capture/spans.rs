@@ -18,7 +18,7 @@ use crate::draft::Draft;
 use crate::settings::Settings;
 
 /// Tells layers apart that share a subscriber or a thread.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LayerId(u64);
 
 impl LayerId {

@@ -10,35 +10,54 @@ use opentelemetry::logs::AnyValue;
 
 use crate::settings::Limits;
 
-/// A string that stops growing at `limit` bytes, on a UTF-8 boundary, and tells the writer so.
+/// A string that stops growing at `limit` characters, and tells the writer so.
 pub(crate) struct Bounded {
     pub(crate) text: String,
-    limit: usize,
+    room: usize,
 }
 
 impl Bounded {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             text: String::new(),
-            limit,
+            room: limit,
         }
     }
 }
 
 impl fmt::Write for Bounded {
     fn write_str(&mut self, s: &str) -> fmt::Result {
-        let room = self.limit - self.text.len();
-        if s.len() <= room {
+        if self.room == usize::MAX {
             self.text.push_str(s);
             return Ok(());
         }
-        self.text.push_str(prefix(s, room));
-        Err(fmt::Error)
+        let kept = prefix(s, self.room);
+        self.room -= kept.chars().count();
+        self.text.push_str(kept);
+        if kept.len() == s.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+/// The first `limit` characters of `s`.
+///
+/// Source: Common specification, "Attribute Limits": every character counts as 1.
+pub(crate) fn prefix(s: &str, limit: usize) -> &str {
+    // A text of so few bytes has no more characters.
+    if s.len() <= limit {
+        return s;
+    }
+    match s.char_indices().nth(limit) {
+        Some((end, _)) => &s[..end],
+        None => s,
     }
 }
 
 /// The longest prefix of `s` with at most `limit` bytes that ends between two characters.
-pub(crate) fn prefix(s: &str, limit: usize) -> &str {
+fn prefix_bytes(s: &str, limit: usize) -> &str {
     if s.len() <= limit {
         return s;
     }
@@ -47,6 +66,15 @@ pub(crate) fn prefix(s: &str, limit: usize) -> &str {
         end -= 1;
     }
     &s[..end]
+}
+
+/// The value, cut at `limit` characters if it is a text.
+#[cfg(feature = "log")]
+pub(crate) fn cut(value: &AnyValue, limit: usize) -> AnyValue {
+    match value {
+        AnyValue::String(text) => AnyValue::String(prefix(text.as_str(), limit).to_owned().into()),
+        other => other.clone(),
+    }
 }
 
 /// About how many bytes a value takes in a request.
@@ -87,7 +115,7 @@ pub(crate) fn fit(
     }
     if total > limit {
         if let Some(AnyValue::String(text)) = body {
-            let cut = prefix(text.as_str(), limit.saturating_sub(4)).to_owned();
+            let cut = prefix_bytes(text.as_str(), limit.saturating_sub(4)).to_owned();
             *body = Some(AnyValue::String(cut.into()));
         } else {
             *body = None;
@@ -104,14 +132,18 @@ mod tests {
 
     #[test]
     fn cuts_fall_between_characters() {
-        assert_eq!(prefix("añb", 0), "");
-        assert_eq!(prefix("añb", 1), "a");
-        assert_eq!(prefix("añb", 2), "a");
-        assert_eq!(prefix("añb", 3), "añ");
-        assert_eq!(prefix("añb", 9), "añb");
-        let mut text = Bounded::new(5);
-        assert!(text.write_str("ññññ").is_err());
-        assert_eq!(text.text, "ññ");
+        for (limit, expected) in [(0, ""), (1, "a"), (2, "añ"), (3, "añb"), (9, "añb")] {
+            assert_eq!(prefix("añb", limit), expected);
+        }
+        for (limit, expected) in [(0, ""), (1, "a"), (2, "a"), (3, "añ"), (9, "añb")] {
+            assert_eq!(prefix_bytes("añb", limit), expected);
+        }
+        let mut text = Bounded::new(3);
+        assert!(text.write_str("ññ").is_ok());
+        assert!(text.write_str("ññ").is_err());
+        assert_eq!(text.text, "ñññ");
+        let mut text = Bounded::new(2);
+        assert!(text.write_str("ññ").is_ok(), "just full is not too long");
     }
 
     #[test]

@@ -77,6 +77,18 @@ impl<'a> Draft<'a> {
             .map(|(_, value)| value)
     }
 
+    /// `#[instrument(err)]` logs no message and an `error` that is only a text: still an exception.
+    pub(crate) fn recognise_error(&mut self) {
+        if self.body.is_some() || self.has_exception {
+            return;
+        }
+        if let Some(AnyValue::String(text)) = self.slot(&Key::from_static_str("error")) {
+            let text = AnyValue::String(text.clone());
+            self.has_exception = true;
+            self.add("exception.message", || text);
+        }
+    }
+
     /// Applies what can only be judged when everything is there: the whole record's size.
     pub(crate) fn finish(&mut self) {
         if self.limits.record_bytes != usize::MAX {

@@ -14,6 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use opentelemetry::KeyValue;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{
     LogExporter, Protocol as OfficialProtocol, SpanExporter, WithExportConfig, WithHttpConfig,
@@ -121,9 +122,12 @@ impl SpanEncoder {
 
     pub(crate) async fn encode(
         &self,
-        batch: Vec<SpanData>,
+        mut batch: Vec<SpanData>,
         records: u64,
     ) -> Result<Request, EncodeError> {
+        for span in &mut batch {
+            unique(&mut span.attributes);
+        }
         self.capture.put(None);
         let exported = caught_async(self.official.export(batch)).await;
         finish(exported, &self.capture, &self.shape, records)
@@ -136,6 +140,22 @@ impl SpanEncoder {
     pub(crate) fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.official.shutdown_with_timeout(timeout)
     }
+}
+
+/// Keeps the latest value of each key, in the place of the first.
+///
+/// The SDK keeps every value that was ever set on a span, which OTLP forbids (Common
+/// specification, "Attribute Collections").
+fn unique(attributes: &mut Vec<KeyValue>) {
+    let mut kept = 0;
+    for next in 0..attributes.len() {
+        let known = (0..kept).find(|&known| attributes[known].key == attributes[next].key);
+        attributes.swap(known.unwrap_or(kept), next);
+        if known.is_none() {
+            kept += 1;
+        }
+    }
+    attributes.truncate(kept);
 }
 
 fn configure<B: WithExportConfig + WithHttpConfig>(
@@ -178,5 +198,24 @@ fn finish(
     match crate::unwind::caught(|| shape.fit(captured, records)) {
         Ok(fitted) => fitted.map_err(EncodeError::Failed),
         Err(_) => Err(EncodeError::Panicked),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_value_of_a_key_stays_in_the_place_of_the_first() {
+        let list = |pairs: &[(&'static str, i64)]| {
+            let pairs = pairs.iter().map(|&(key, value)| KeyValue::new(key, value));
+            pairs.collect::<Vec<_>>()
+        };
+        let mut attributes = list(&[("a", 1), ("b", 2), ("a", 3), ("c", 4), ("b", 5), ("a", 6)]);
+        unique(&mut attributes);
+        assert_eq!(attributes, list(&[("a", 6), ("b", 5), ("c", 4)]));
+        let mut none = Vec::new();
+        unique(&mut none);
+        assert!(none.is_empty());
     }
 }

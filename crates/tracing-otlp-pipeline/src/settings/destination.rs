@@ -98,6 +98,11 @@ impl Destination {
             .ok_or_else(|| refuse("has no host"))?;
         let (authority, authorization) = split_userinfo(&authority)
             .ok_or_else(|| refuse("has user information that cannot be sent"))?;
+        // The type takes any text for a port, and a client would then go to the scheme's own.
+        let has_port = authority.as_str() != authority.host();
+        if has_port && authority.port_u16().is_none() {
+            return Err(refuse("has a port that is no number from 0 to 65535"));
+        }
         let mut headers = HeaderMap::new();
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization);
@@ -359,6 +364,7 @@ mod tests {
             "ftp://c/",
             "http://",
             "http://c d/",
+            "http://c:99999/",
             "unix:/run/x",
         ] {
             assert!(

@@ -1,8 +1,11 @@
 //! The trace layer, set up so that it and the log layer do not do the same work twice.
 //!
 //! It stands beside the way of an event: it makes the spans that records point at. Around
-//! `tracing-opentelemetry`'s layer it adds three things: one event is one record (no copy as a
-//! span event), an ERROR event still marks its span, and suppressed telemetry makes no spans.
+//! `tracing-opentelemetry`'s layer it adds four things: one event is one record (no copy as a
+//! span event), an ERROR event still marks its span, suppressed telemetry makes no spans, and a
+//! field's `Debug` that panics stays a field's.
+
+mod fence;
 
 use std::fmt::Write as _;
 
@@ -17,10 +20,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::capture::spans::{self, LayerId};
 use crate::draft::error;
 use crate::draft::limits::Bounded;
 use crate::guard;
 use crate::link::Linker;
+use fence::Fence;
 
 /// Whether events are also recorded on the span they belong to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,26 +57,42 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync,
 {
-    span_layer_with(
-        tracing_opentelemetry::layer().with_tracer(tracer),
-        SpanEvents::Off,
-    )
+    span_layer_with(tracer, SpanEvents::Off, |layer| layer)
 }
 
-/// The same around a layer of `tracing-opentelemetry` that the caller has set up.
+/// The same, with the layer of `tracing-opentelemetry` inside set up by `setup`.
+///
+/// # Examples
+///
+/// ```
+/// # use opentelemetry::trace::TracerProvider as _;
+/// use tracing_otlp_layer::{SpanEvents, span_layer_with};
+/// use tracing_subscriber::prelude::*;
+///
+/// let spans = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+/// let layer = span_layer_with(spans.tracer("app"), SpanEvents::Off, |layer| {
+///     layer.with_threads(false).with_tracked_inactivity(false)
+/// });
+/// let subscriber = tracing_subscriber::registry().with(layer);
+/// ```
 pub fn span_layer_with<S, T>(
-    layer: OpenTelemetryLayer<S, T>,
+    tracer: T,
     events: SpanEvents,
+    setup: impl FnOnce(OpenTelemetryLayer<S, T>) -> OpenTelemetryLayer<S, T>,
 ) -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync,
 {
-    layer.with_filter(Gate { events }).and_then(MarkErrors {
-        events,
-        linker: Linker::new(),
-    })
+    let layer = setup(tracing_opentelemetry::layer().with_tracer(tracer));
+    Fence::around(layer)
+        .with_filter(Gate { events })
+        .and_then(MarkErrors {
+            id: LayerId::next(),
+            events,
+            linker: Linker::new(),
+        })
 }
 
 /// Lets spans through, events on request, and nothing of suppressed telemetry.
@@ -106,6 +127,7 @@ impl<S> Filter<S> for Gate {
 /// semantic conventions, "Recording errors".
 #[derive(Debug)]
 struct MarkErrors {
+    id: LayerId,
     /// With span events on, the trace layer marks by itself.
     events: SpanEvents,
     linker: Linker,
@@ -120,7 +142,12 @@ where
     }
 
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        spans::enter(self.id, id.clone(), None);
         self.linker.learn(Some(id));
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        spans::exit(self.id, id);
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -148,8 +175,11 @@ where
         };
         if let Some(id) = event.parent() {
             let _ = self.linker.with_exported(id, mark);
-        } else {
+        } else if OtelContext::map_current(OtelContext::has_active_span) {
             mark(&OtelContext::current());
+        } else if let Some((id, _)) = spans::current(self.id) {
+            // A trace layer that does not activate contexts.
+            let _ = self.linker.with_exported(&id, mark);
         }
     }
 }

@@ -22,15 +22,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         .with_log_layer(|layer| layer.with_span_fields(SpanFields::matching(["user_id"], [""; 0])))
         .build()?;
 
-    tracing_subscriber::registry()
+    let subscriber = tracing_subscriber::registry()
         .with(telemetry.span_layer().with_filter(LevelFilter::INFO))
         .with(telemetry.log_layer().with_filter(LevelFilter::DEBUG))
         .with(
             fmt::layer()
                 .with_writer(std::io::stderr)
                 .with_filter(EnvFilter::from_default_env()),
-        )
-        .init();
+        );
+    tracing::subscriber::set_global_default(subscriber)?;
+    // The propagator, the `log` crate's records, and panics as records.
+    telemetry.install_globals();
 
     let span = info_span!("greet", user_id = 7);
     span.in_scope(|| {

@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use opentelemetry::{Context, KeyValue, global};
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use tracing_core::LevelFilter;
-use tracing_otlp_layer::{LogBridge, LogLayer, SpanEvents};
+use tracing_otlp_layer::{LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
     BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol, Signal,
 };
@@ -22,9 +21,9 @@ use crate::console::Console;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::guard::Guard;
+use crate::propagation;
 use crate::say::say;
 use crate::telemetry::{Inner, Loggers, Quietly, Telemetry};
-use crate::{panic, propagation};
 
 /// How a fresh log layer is set up; kept, since every call of `log_layer` makes one.
 pub(crate) type LogLayerSetup =
@@ -186,7 +185,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Whether [`init`](Self::init) turns panics into FATAL records. Default: yes.
+    /// Whether [`init`](Self::init) and [`Telemetry::install_globals`] turn panics into FATAL
+    /// records. Default: yes.
     pub fn with_panic_records(mut self, on: bool) -> Self {
         self.panic_records = on;
         self
@@ -211,7 +211,6 @@ impl TelemetryBuilder {
     pub fn build(self) -> Result<Telemetry, Error> {
         let environment = &self.environment;
         let disabled = environment.flag("OTEL_SDK_DISABLED")?.unwrap_or(false);
-        // Everything is read, so that a typo is found also where it would not matter today.
         let logs = config::destination(environment, Signal::Logs, &self.otlp)?;
         let traces = config::destination(environment, Signal::Traces, &self.otlp)?;
         let log_batch = config::batch(environment, Signal::Logs, self.log_batch)?;
@@ -222,6 +221,7 @@ impl TelemetryBuilder {
             None => config::sampler(environment)?,
         };
         let resource = config::resource(environment, &self.resource)?;
+        let propagator = propagation::from_environment(environment)?;
         let console = match self.console {
             Some(console) => console,
             None => Console::from_environment(environment)?,
@@ -248,7 +248,7 @@ impl TelemetryBuilder {
             .logger_provider()
             .cloned()
             .unwrap_or_else(|| SdkLoggerProvider::builder().build());
-        // Spans that nobody exports are not sampled, so that no record points at one.
+        // Only for code that makes spans by hand: nobody exports them, so they are not sampled.
         let spans = pipeline.tracer_provider().cloned().unwrap_or_else(|| {
             SdkTracerProvider::builder()
                 .with_sampler(Sampler::AlwaysOff)
@@ -265,6 +265,8 @@ impl TelemetryBuilder {
             console,
             has_span_layer: Arc::new(AtomicBool::new(false)),
             said_farewell: AtomicBool::new(false),
+            panic_records: self.panic_records,
+            propagator: Mutex::new(Some(propagator)),
         })))
     }
 
@@ -277,31 +279,14 @@ impl TelemetryBuilder {
     /// installed then.
     pub fn init(self) -> Result<Guard, Error> {
         let filter = self.env_filter()?;
-        let level = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
-        let propagator = propagation::from_environment(&self.environment)?;
-        let panic_records = self.panic_records;
         let telemetry = self.build()?;
-
         let subscriber = tracing_subscriber::registry()
             .with(filter)
             .with(telemetry.span_layer())
             .with(telemetry.log_layer())
             .with(telemetry.console_layer());
         tracing::subscriber::set_global_default(subscriber).map_err(Error::already_set)?;
-
-        global::set_text_map_propagator(propagator);
-        {
-            // The API crate tells of it in an event (its feature `internal-logs`), which would be
-            // the first record of every service.
-            let _quiet = Context::enter_telemetry_suppressed_scope();
-            global::set_tracer_provider(telemetry.tracer_provider().clone());
-        }
-        if LogBridge::install(level_of(level)).is_err() {
-            say(&"the log crate already has a logger, so its records stay with that one");
-        }
-        if panic_records {
-            panic::install(Arc::downgrade(telemetry.inner()));
-        }
+        telemetry.install_globals();
         Ok(Guard::new(telemetry))
     }
 
@@ -316,17 +301,6 @@ impl TelemetryBuilder {
             ),
         };
         EnvFilter::from_str(&text).map_err(|error| Error::variable(name, &text, error))
-    }
-}
-
-fn level_of(level: LevelFilter) -> log::LevelFilter {
-    match level {
-        LevelFilter::OFF => log::LevelFilter::Off,
-        LevelFilter::ERROR => log::LevelFilter::Error,
-        LevelFilter::WARN => log::LevelFilter::Warn,
-        LevelFilter::INFO => log::LevelFilter::Info,
-        LevelFilter::DEBUG => log::LevelFilter::Debug,
-        _ => log::LevelFilter::Trace,
     }
 }
 

@@ -7,10 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use opentelemetry::Context as OtelContext;
-use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::{Event, Subscriber};
-use tracing_otlp_layer::{is_suppressed, thread_is_ending};
+use tracing_otlp_layer::{LayerCounts, is_suppressed, thread_is_ending};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -19,6 +17,7 @@ use crate::say::say;
 
 /// Looks at the first event inside a span, then rests.
 pub(crate) struct LinkCheck {
+    pub(crate) counts: LayerCounts,
     /// Our own span layer was taken: then spans hidden by filters are the user's choice.
     pub(crate) has_span_layer: Arc<AtomicBool>,
     pub(crate) done: AtomicBool,
@@ -38,8 +37,8 @@ where
         {
             return;
         }
-        let linked = OtelContext::map_current(OtelContext::has_active_span);
-        if !linked && !self.has_span_layer.load(Ordering::Relaxed) {
+        // The log layer has looked before.
+        if !self.counts.has_found_span() && !self.has_span_layer.load(Ordering::Relaxed) {
             say(
                 &"an event inside a tracing span found no OpenTelemetry span, so its record has no \
                  trace id: add telemetry.span_layer() to the registry; a trace layer of your own \

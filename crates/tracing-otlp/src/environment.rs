@@ -15,6 +15,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use crate::error::Error;
+use crate::say::say;
 
 type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
@@ -81,11 +82,18 @@ impl Environment {
         }
     }
 
-    /// `true` in any case; anything else is false.
+    /// `true` in any case; anything else is false, and said if it is not `false`.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
-        Ok(self
-            .text(name)?
-            .map(|value| value.eq_ignore_ascii_case("true")))
+        let Some(value) = self.text(name)? else {
+            return Ok(None);
+        };
+        let is_true = value.eq_ignore_ascii_case("true");
+        if !is_true && !value.eq_ignore_ascii_case("false") {
+            say(&format_args!(
+                "{name}={value:?} is taken as false; only true is true"
+            ));
+        }
+        Ok(Some(is_true))
     }
 
     pub(crate) fn count(&self, names: &[&str]) -> Result<Option<NonZeroUsize>, Error> {

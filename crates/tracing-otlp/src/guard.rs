@@ -34,7 +34,8 @@ impl Guard {
 
     /// Ends telemetry within the shutdown deadline and reports what became of every record.
     ///
-    /// Blocks the calling thread; [`shutdown_async`](Self::shutdown_async) does not.
+    /// Blocks the calling thread; [`shutdown_async`](Self::shutdown_async) does not. A loss is said
+    /// on stderr too, in case nobody reads the report.
     pub fn shutdown(self) -> Report {
         self.telemetry.shutdown()
     }

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry::logs::LoggerProvider;
+use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry::{Context, InstrumentationScope};
+use opentelemetry::trace::noop::NoopTracer;
+use opentelemetry::{Context, InstrumentationScope, global};
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_core::Subscriber;
-use tracing_otlp_layer::{LogLayer, SpanEvents, span_layer_with};
+use tracing_core::{LevelFilter, Subscriber};
+use tracing_otlp_layer::{LogBridge, LogLayer, SpanEvents, span_layer_with};
 use tracing_otlp_pipeline::{Counts, Pipeline, Report};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Layered;
@@ -22,6 +24,8 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::builder::{LogLayerSetup, TelemetryBuilder};
 use crate::check::LinkCheck;
 use crate::console::{self, Console};
+use crate::panic;
+use crate::say::say;
 
 /// Providers and layers that belong together; a cheap handle that can be cloned.
 ///
@@ -60,6 +64,9 @@ pub(crate) struct Inner {
     pub(crate) console: Console,
     pub(crate) has_span_layer: Arc<AtomicBool>,
     pub(crate) said_farewell: AtomicBool,
+    pub(crate) panic_records: bool,
+    /// Until it is installed.
+    pub(crate) propagator: Mutex<Option<TextMapCompositePropagator>>,
 }
 
 impl Inner {
@@ -148,10 +155,6 @@ impl Telemetry {
         Self { inner }
     }
 
-    pub(crate) fn inner(&self) -> &Arc<Inner> {
-        &self.inner
-    }
-
     /// Everything that can be set in code.
     pub fn builder() -> TelemetryBuilder {
         TelemetryBuilder::new()
@@ -159,16 +162,25 @@ impl Telemetry {
 
     /// The layer that turns `tracing` spans into OpenTelemetry spans. Put it in before
     /// [`log_layer`](Self::log_layer).
+    ///
+    /// Where spans are not exported (`OTEL_TRACES_EXPORTER=none`, `OTEL_SDK_DISABLED=true`) it
+    /// makes none, and only passes the context of a remote caller on, as the specification has it
+    /// for a disabled SDK.
     pub fn span_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         self.inner.has_span_layer.store(true, Ordering::Relaxed);
-        span_layer_with(
-            self.inner.spans.tracer("tracing"),
-            self.inner.span_events,
-            |l| l,
-        )
+        let events = self.inner.span_events;
+        let layer: Box<dyn Layer<S> + Send + Sync> = match self.inner.pipeline.tracer_provider() {
+            Some(spans) => Box::new(span_layer_with(spans.tracer("tracing"), events, |layer| {
+                layer
+            })),
+            // Spans that nobody exports have no ids of their own: a caller's context goes on to
+            // whoever is called next, and its span is what records point at.
+            None => Box::new(span_layer_with(NoopTracer::new(), events, |layer| layer)),
+        };
+        layer
     }
 
     /// The layer that turns events into log records.
@@ -178,6 +190,7 @@ impl Telemetry {
     {
         let layer = (self.inner.log_layer)(LogLayer::new(&*self.inner.logs));
         let check = LinkCheck {
+            counts: layer.counts(),
             has_span_layer: Arc::clone(&self.inner.has_span_layer),
             done: AtomicBool::new(false),
         };
@@ -195,6 +208,35 @@ impl Telemetry {
             self.inner.console,
             self.inner.pipeline.logger_provider().is_some(),
         )
+    }
+
+    /// Makes this the process's: the propagator of `OTEL_PROPAGATORS`, the tracer provider, the
+    /// bridge of the `log` crate and the panic records; all that [`init`](crate::init) does beside
+    /// the subscriber. Call it once your own subscriber is set. A second call does nothing.
+    ///
+    /// Where the `log` crate has a logger already, that one stays, and a line on stderr says so.
+    pub fn install_globals(&self) {
+        let mut propagator = self
+            .inner
+            .propagator
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(propagator) = propagator.take() else {
+            return;
+        };
+        global::set_text_map_propagator(propagator);
+        {
+            // The API crate tells of it in an event (its feature `internal-logs`), which would be
+            // the first record of every service.
+            let _quiet = Context::enter_telemetry_suppressed_scope();
+            global::set_tracer_provider(self.tracer_provider().clone());
+        }
+        if LogBridge::install(level_of(LevelFilter::current())).is_err() {
+            say(&"the log crate already has a logger, so its records stay with that one");
+        }
+        if self.inner.panic_records {
+            panic::install(Arc::downgrade(&self.inner));
+        }
     }
 
     /// The SDK's logger provider, for code that emits OpenTelemetry records itself.
@@ -240,5 +282,16 @@ impl fmt::Debug for Telemetry {
         f.debug_struct("Telemetry")
             .field("pipeline", &self.inner.pipeline)
             .finish_non_exhaustive()
+    }
+}
+
+fn level_of(level: LevelFilter) -> log::LevelFilter {
+    match level {
+        LevelFilter::OFF => log::LevelFilter::Off,
+        LevelFilter::ERROR => log::LevelFilter::Error,
+        LevelFilter::WARN => log::LevelFilter::Warn,
+        LevelFilter::INFO => log::LevelFilter::Info,
+        LevelFilter::DEBUG => log::LevelFilter::Debug,
+        _ => log::LevelFilter::Trace,
     }
 }

@@ -16,6 +16,7 @@ use crate::settings::Settings;
 
 /// Loggers kept for the targets of `log` records, which are not known at compile time. More
 /// targets than this share one logger each call, made and thrown away.
+#[cfg(feature = "log")]
 const MAX_DYNAMIC_TARGETS: usize = 1024;
 
 /// What is known of an event before any of its fields is read.
@@ -44,6 +45,7 @@ pub(crate) struct Callsites<L> {
     /// By the address of the metadata. `Identifier` is no key: it is equal for the call sites of
     /// the `log` crate's five levels, which have no size and may share one address.
     known: RwLock<HashMap<usize, Arc<Facts<L>>>>,
+    #[cfg(feature = "log")]
     targets: RwLock<HashMap<String, Arc<L>>>,
 }
 
@@ -55,6 +57,7 @@ impl<L> Callsites<L> {
         Self {
             make: Box::new(move |scope| provider.logger_with_scope(scope)),
             known: RwLock::default(),
+            #[cfg(feature = "log")]
             targets: RwLock::default(),
         }
     }

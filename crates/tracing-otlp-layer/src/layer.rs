@@ -6,7 +6,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use opentelemetry::InstrumentationScope;
@@ -20,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::capture::callsite::{Callsites, Facts};
 use crate::capture::fields::Fields;
 use crate::capture::spans::{self, LayerId};
+use crate::counts::LayerCounts;
 use crate::draft::Draft;
 use crate::emit::emit;
 use crate::guard;
@@ -42,62 +42,7 @@ pub struct LogLayer<L> {
     settings: Settings,
     callsites: Callsites<L>,
     linker: Linker,
-    counts: Arc<Counters>,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    records: AtomicU64,
-    unsampled: AtomicU64,
-    reentrant: AtomicU64,
-    panicked: AtomicU64,
-    at_thread_end: AtomicU64,
-    dropped_attributes: AtomicU64,
-}
-
-impl Counters {
-    fn add(counter: &AtomicU64, count: u64) {
-        if count > 0 {
-            counter.fetch_add(count, Ordering::Relaxed);
-        }
-    }
-}
-
-/// What a [`LogLayer`] has done so far; a handle that can be asked at any time.
-#[derive(Debug, Clone)]
-pub struct LayerCounts(Arc<Counters>);
-
-impl LayerCounts {
-    /// Records handed to the logger.
-    pub fn records(&self) -> u64 {
-        self.0.records.load(Ordering::Relaxed)
-    }
-
-    /// Events dropped with their unsampled trace ([`UnsampledPolicy::Drop`]).
-    pub fn unsampled(&self) -> u64 {
-        self.0.unsampled.load(Ordering::Relaxed)
-    }
-
-    /// Events dropped because they arose while another was emitted, or too deep inside the
-    /// formatting of others.
-    pub fn reentrant(&self) -> u64 {
-        self.0.reentrant.load(Ordering::Relaxed)
-    }
-
-    /// Events lost to a panic in a logger or one of its processors.
-    pub fn panicked(&self) -> u64 {
-        self.0.panicked.load(Ordering::Relaxed)
-    }
-
-    /// Events from destructors of thread-locals, where the SDK cannot be called any more.
-    pub fn at_thread_end(&self) -> u64 {
-        self.0.at_thread_end.load(Ordering::Relaxed)
-    }
-
-    /// Attributes that the [`Limits`] turned away.
-    pub fn dropped_attributes(&self) -> u64 {
-        self.0.dropped_attributes.load(Ordering::Relaxed)
-    }
+    counts: LayerCounts,
 }
 
 impl<L> LogLayer<L> {
@@ -113,7 +58,7 @@ impl<L> LogLayer<L> {
             settings: Settings::default(),
             callsites: Callsites::new(provider.clone()),
             linker: Linker::new(),
-            counts: Arc::default(),
+            counts: LayerCounts::default(),
         }
     }
 
@@ -180,9 +125,16 @@ impl<L> LogLayer<L> {
         self
     }
 
+    /// Counts into this handle, which other layers may share. Default: one of its own.
+    #[must_use]
+    pub fn with_counts(mut self, counts: &LayerCounts) -> Self {
+        self.counts = counts.clone();
+        self
+    }
+
     /// A handle to ask what the layer has done.
     pub fn counts(&self) -> LayerCounts {
-        LayerCounts(Arc::clone(&self.counts))
+        self.counts.clone()
     }
 }
 
@@ -208,7 +160,7 @@ where
             return;
         }
         if let Some(span) = ctx.span(id) {
-            self.fenced(|| spans::keep(self.id, attributes, &span, &self.settings));
+            let _ = fenced(|| spans::keep(self.id, attributes, &span, &self.settings));
         }
     }
 
@@ -217,7 +169,7 @@ where
             return;
         }
         if let Some(span) = ctx.span(id) {
-            self.fenced(|| spans::update(self.id, values, &span, &self.settings));
+            let _ = fenced(|| spans::update(self.id, values, &span, &self.settings));
         }
     }
 
@@ -237,17 +189,19 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if guard::thread_is_ending() {
-            Counters::add(&self.counts.at_thread_end, 1);
+            self.counts.0.at_thread_end.add(*event.metadata().level());
             return;
         }
         if guard::is_suppressed() {
             return;
         }
         if !guard::may_enter() {
-            Counters::add(&self.counts.reentrant, 1);
+            self.counts.0.reentrant.add(*event.metadata().level());
             return;
         }
-        self.fenced(|| self.take(event, &ctx));
+        if fenced(|| self.take(event, &ctx)).is_err() {
+            self.counts.0.panicked.add(*event.metadata().level());
+        }
     }
 }
 
@@ -265,7 +219,7 @@ where
         let facts = self.callsites.facts(event.metadata(), &self.settings);
         let link = Link::decide(self.span_of(event), self.settings.unsampled, facts.severity);
         if link == Link::Dropped {
-            Counters::add(&self.counts.unsampled, 1);
+            self.counts.0.unsampled.add(*event.metadata().level());
             return;
         }
         if facts.is_log {
@@ -277,6 +231,7 @@ where
             .logger
             .event_enabled(facts.severity, facts.target, facts.event_name)
         {
+            self.counts.0.refused.add(*event.metadata().level());
             return;
         }
         let mut draft = Draft::new(&self.settings.limits, facts.capacity);
@@ -312,6 +267,7 @@ where
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
         if !logger.event_enabled(facts.severity, target, None) {
+            self.counts.0.refused.add(*event.metadata().level());
             return;
         }
         with_key_values(|key, value| draft.set(key.to_owned(), value.clone()));
@@ -382,19 +338,17 @@ where
         mut draft: Draft<'_>,
     ) {
         draft.finish();
-        Counters::add(&self.counts.dropped_attributes, draft.dropped.into());
+        let dropped = draft.dropped;
         let severity = draft.severity.unwrap_or(facts.severity);
         let name = draft.event_name.or(facts.event_name);
         emit(logger, time, severity, name, link, draft);
-        Counters::add(&self.counts.records, 1);
+        self.counts.0.handed_over(dropped);
     }
+}
 
-    /// The last fence between a faulty processor and the application.
-    fn fenced(&self, work: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            Counters::add(&self.counts.panicked, 1);
-        }
-    }
+/// The last fence between a faulty processor and the application.
+fn fenced(work: impl FnOnce()) -> std::thread::Result<()> {
+    catch_unwind(AssertUnwindSafe(work))
 }
 
 /// Where the event stands in the code, unless it says so itself.

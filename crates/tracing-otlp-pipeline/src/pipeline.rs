@@ -17,7 +17,7 @@ use crate::{
     builder::PipelineBuilder,
     deliver::queue::Queue,
     door::{DeliveryComesLater, Door, deadline},
-    ledger::Counts,
+    ledger::{Counts, SourceCounts},
     report::Report,
     settings::Signal,
 };
@@ -70,6 +70,15 @@ impl Pipeline {
     /// What became of everything emitted so far.
     pub fn counts(&self) -> Counts {
         self.inner.queue.ledger().counts()
+    }
+
+    /// Has counts and reports include what somebody in front of the pipeline counts, for example
+    /// a layer that left out log records.
+    ///
+    /// The closure fills in totals since the start. It runs whenever counts are taken, on the
+    /// thread that takes them, so it should be quick; it must not take counts itself.
+    pub fn add_source(&self, source: impl Fn(&mut SourceCounts) + Send + Sync + 'static) {
+        self.inner.queue.ledger().add_source(Arc::new(source));
     }
 
     /// Delivers everything emitted so far, or as much as the deadline allows, and reports.

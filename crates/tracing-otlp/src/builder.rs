@@ -10,9 +10,9 @@ use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_core::LevelFilter;
-use tracing_otlp_layer::{LogBridge, LogLayer, SpanEvents};
+use tracing_otlp_layer::{LayerCounts, LogBridge, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
-    BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol, Signal,
+    AdmissionSettings, BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol, Signal,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::guard::Guard;
 use crate::say::say;
 use crate::telemetry::{Inner, Telemetry};
-use crate::{panic, propagation};
+use crate::{ledger, panic, propagation};
 
 /// How a fresh log layer is set up; kept, since every call of `log_layer` makes one.
 pub(crate) type LogLayerSetup =
@@ -43,6 +43,7 @@ pub struct TelemetryBuilder {
     sampler: Option<Sampler>,
     log_batch: Option<BatchSettings>,
     span_batch: Option<BatchSettings>,
+    admission: AdmissionSettings,
     delivery: DeliverySettings,
     span_events: SpanEvents,
     log_layer: LogLayerSetup,
@@ -61,6 +62,7 @@ impl TelemetryBuilder {
             sampler: None,
             log_batch: None,
             span_batch: None,
+            admission: AdmissionSettings::default(),
             delivery: DeliverySettings::default(),
             span_events: SpanEvents::default(),
             log_layer: Box::new(|layer| layer),
@@ -154,6 +156,12 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Which records may wait for a batch while the queue fills, and which leave at once.
+    pub fn with_admission(mut self, admission: AdmissionSettings) -> Self {
+        self.admission = admission;
+        self
+    }
+
     /// Bounds of the delivery queue, and the shutdown deadline.
     pub fn with_delivery(mut self, delivery: DeliverySettings) -> Self {
         self.delivery = delivery;
@@ -234,6 +242,7 @@ impl TelemetryBuilder {
             .with_resource(resource)
             .with_log_batch(log_batch)
             .with_span_batch(span_batch)
+            .with_admission(self.admission)
             .with_delivery(self.delivery)
             .map_tracer_provider(move |provider| provider.with_sampler(sampler))
             .on_notice(self.on_notice);
@@ -244,6 +253,9 @@ impl TelemetryBuilder {
             pipeline = pipeline.with_traces(traces);
         }
         let pipeline = pipeline.build().map_err(Error::pipeline)?;
+        let layer_counts = LayerCounts::default();
+        let source = ledger::source(&layer_counts, pipeline.logger_provider().is_some());
+        pipeline.add_source(source);
         let logs = pipeline
             .logger_provider()
             .cloned()
@@ -260,6 +272,7 @@ impl TelemetryBuilder {
             logs,
             spans,
             deadline,
+            layer_counts,
             log_layer: Box::new(move |layer| setup(layer.with_limits(limits.clone()))),
             span_events: self.span_events,
             console,

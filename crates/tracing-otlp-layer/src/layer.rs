@@ -125,6 +125,19 @@ impl<L> LogLayer<L> {
         self
     }
 
+    /// Is called when the logger did not want a record (`event_enabled`), right after it was
+    /// asked and on the same thread, with the record's severity. Default: nobody is.
+    ///
+    /// For a ledger further down, which cannot hear of what a logger without processors refuses.
+    #[must_use]
+    pub fn with_on_refused<F>(mut self, tell: F) -> Self
+    where
+        F: Fn(Severity) + Send + Sync + 'static,
+    {
+        self.settings.on_refused = Some(Arc::new(tell));
+        self
+    }
+
     /// Counts into this handle, which other layers may share. Default: one of its own.
     #[must_use]
     pub fn with_counts(mut self, counts: &LayerCounts) -> Self {
@@ -231,7 +244,7 @@ where
             .logger
             .event_enabled(facts.severity, facts.target, facts.event_name)
         {
-            self.counts.0.refused.add(*event.metadata().level());
+            self.refused(event, facts.severity);
             return;
         }
         let mut draft = Draft::new(&self.settings.limits, facts.capacity);
@@ -241,6 +254,14 @@ where
         }
         self.surroundings(&mut draft, event, ctx, &link);
         self.hand_over(&facts.logger, time, &facts, &link, draft);
+    }
+
+    #[cold]
+    fn refused(&self, event: &Event<'_>, severity: Severity) {
+        self.counts.0.refused.add(*event.metadata().level());
+        if let Some(tell) = &self.settings.on_refused {
+            tell(severity);
+        }
     }
 
     /// An event of the `log` crate's bridge: what is known of it stands in its fields.
@@ -267,7 +288,7 @@ where
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
         if !logger.event_enabled(facts.severity, target, None) {
-            self.counts.0.refused.add(*event.metadata().level());
+            self.refused(event, facts.severity);
             return;
         }
         with_key_values(|key, value| draft.set(key.to_owned(), value.clone()));

@@ -38,6 +38,8 @@ use crate::{
 thread_local! {
     /// Whether the pipeline itself is flushing on this thread, and will see to delivery.
     static DELIVERY_COMES_LATER: Cell<bool> = const { Cell::new(false) };
+    /// Whether the last no that this thread got at a door has been counted there.
+    static REFUSAL_IS_COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// While it lives, providers flushed on this thread only empty the batches.
@@ -139,14 +141,27 @@ impl Door {
     pub(crate) fn lets_in_or_counts(&self, band: SeverityBand) -> bool {
         if self.is_closed() {
             self.too_late(band);
-            return false;
+        } else if let Err(full) = self.room.has_some_for(band) {
+            self.too_full(full, band);
+        } else {
+            return true;
         }
-        match self.room.has_some_for(band) {
-            Ok(()) => true,
-            Err(full) => {
-                self.too_full(full, band);
-                false
-            }
+        REFUSAL_IS_COUNTED.set(true);
+        false
+    }
+
+    /// Counts a record that a logger refused, unless that was this door on the same thread.
+    ///
+    /// The SDK gives out loggers without processors once a provider has been shut down: they
+    /// refuse everything, and nobody behind them hears of it.
+    pub(crate) fn count_refusal(&self, band: SeverityBand) {
+        if REFUSAL_IS_COUNTED.take() {
+            return;
+        }
+        if self.is_closed() {
+            self.too_late(band);
+        } else {
+            self.account().filtered(Tally::of(band, 1));
         }
     }
 
@@ -356,13 +371,16 @@ mod tests {
         assert!(!door.lets_in_or_counts(INFO));
         door.close();
         assert!(!door.lets_in_or_counts(SeverityBand::Fatal));
-        let lost = door.counts().by_reason_and_severity();
+        // Who asked has been counted; whom somebody else refused has not.
+        door.count_refusal(SeverityBand::Fatal);
+        door.count_refusal(SeverityBand::Warn);
         let expected = [
+            ((LossReason::AfterShutdown, SeverityBand::Warn), 1),
             ((LossReason::QueueFull, SeverityBand::Info), 1),
             ((LossReason::QueueFull, SeverityBand::Error), 1),
             ((LossReason::AfterShutdown, SeverityBand::Fatal), 1),
         ];
-        assert_eq!(lost, expected.into());
+        assert_eq!(door.counts().by_reason_and_severity(), expected.into());
     }
 
     #[test]

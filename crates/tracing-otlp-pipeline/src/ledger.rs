@@ -65,6 +65,8 @@ pub(crate) struct SignalLedger {
     /// Taken out of the batch processor by its worker.
     handed: Meter,
     delivered: Meter,
+    /// Refused by somebody else's decision.
+    filtered: Meter,
     /// On disk now.
     spooled: Meter,
     /// Found on disk, left by an earlier process.
@@ -102,6 +104,11 @@ impl SignalLedger {
     /// Counts records that a destination has acknowledged.
     pub(crate) fn delivered(&self, records: impl Into<Tally>) {
         self.delivered.add(&records.into());
+    }
+
+    /// Counts records that nobody wanted.
+    pub(crate) fn filtered(&self, records: impl Into<Tally>) {
+        self.filtered.add(&records.into());
     }
 
     /// Counts records that are on disk now and not in memory any more.
@@ -158,6 +165,7 @@ impl SignalLedger {
         // record delivered in between would make the pending negative.
         let mut counts = SignalCounts {
             delivered: self.delivered.read(),
+            filtered: self.filtered.read(),
             spooled: self.spooled.read(),
             ..SignalCounts::default()
         };
@@ -166,7 +174,7 @@ impl SignalLedger {
         }
         counts.summaries = self.summaries.load(Acquire);
         counts.recovered = self.recovered.read();
-        counts.emitted = self.admitted.0.read();
+        counts.emitted = self.admitted.0.read().plus(&counts.filtered);
         for reason in LossReason::ALL {
             if reason.is_before_admission() {
                 counts.emitted = counts.emitted.plus(&counts.lost[reason as usize]);

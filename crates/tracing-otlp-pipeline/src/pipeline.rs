@@ -10,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opentelemetry::Context;
+use opentelemetry::{Context, logs::Severity};
 use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
 
 use crate::{
+    admit::Tally,
     builder::PipelineBuilder,
     deliver::queue::Queue,
     door::{DeliveryComesLater, Door, deadline},
@@ -79,6 +80,27 @@ impl Pipeline {
     /// thread that takes them, so it should be quick; it must not take counts itself.
     pub fn add_source(&self, source: impl Fn(&mut SourceCounts) + Send + Sync + 'static) {
         self.inner.queue.ledger().add_source(Arc::new(source));
+    }
+
+    /// What to call when a logger of this pipeline did not want a record
+    /// ([`Logger::event_enabled`](opentelemetry::logs::Logger::event_enabled)), right after it was
+    /// asked and on the same thread.
+    ///
+    /// What the pipeline's own processor turns away is counted there, and not again. But a logger
+    /// that was made after the shutdown has no processors, and refuses without asking anybody;
+    /// such a record is counted as `after_shutdown` here, and as filtered where no log records are
+    /// exported at all.
+    pub fn refusals(&self) -> impl Fn(Severity) + Send + Sync + 'static + use<> {
+        let queue = Arc::clone(&self.inner.queue);
+        let door = self.inner.doors.iter().find(|door| door.signal() == Signal::Logs);
+        let door = door.cloned();
+        move |severity| match &door {
+            Some(door) => door.count_refusal(severity.into()),
+            None => {
+                let account = queue.ledger().signal(Signal::Logs);
+                account.filtered(Tally::of(severity.into(), 1));
+            }
+        }
     }
 
     /// Delivers everything emitted so far, or as much as the deadline allows, and reports.

@@ -283,7 +283,7 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
             .with_delivery(DeliverySettings::default().with_max_queued_records(size(48)))
             .with_admission(
                 AdmissionSettings::default()
-                    .with_max_queued_bytes(size(60_000))
+                    .with_max_queued_bytes(size(120_000))
                     .with_error_flush(Some(Duration::from_millis(1)))
                     .with_loss_summary(Some(Duration::from_millis(5))),
             )
@@ -336,8 +336,9 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
         });
         // Quiet: everything is where it stays.
         assert!(pipeline.force_flush(PATIENCE).is_settled());
+        let logger = pipeline.logger_provider().unwrap().logger("test");
         let report = pipeline.shutdown(PATIENCE);
-        emit(pipeline.logger_provider().unwrap(), Severity::Info, "late");
+        logger.emit(logger.create_log_record());
         let counts = *pipeline.counts().logs();
         assert_eq!(counts.pending(), 0);
         assert_balanced(&counts);

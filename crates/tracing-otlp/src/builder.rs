@@ -254,8 +254,7 @@ impl TelemetryBuilder {
         }
         let pipeline = pipeline.build().map_err(Error::pipeline)?;
         let layer_counts = LayerCounts::default();
-        let source = ledger::source(&layer_counts, pipeline.logger_provider().is_some());
-        pipeline.add_source(source);
+        pipeline.add_source(ledger::source(&layer_counts));
         let logs = pipeline
             .logger_provider()
             .cloned()

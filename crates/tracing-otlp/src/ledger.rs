@@ -15,14 +15,9 @@ const LEVELS: [(Level, SeverityBand); 5] = [
     (Level::ERROR, SeverityBand::Error),
 ];
 
-/// What the layers have left out, in the words of the ledger.
-///
-/// A record that the logger refuses was turned away, and counted, by the pipeline's processor; but
-/// where there is none, nobody wants it.
-pub(crate) fn source(
-    counts: &LayerCounts,
-    has_destination: bool,
-) -> impl Fn(&mut SourceCounts) + Send + Sync + 'static {
+/// What the layers have left out, in the words of the ledger. What a logger refused is not in it:
+/// that is counted when it happens, by [`Pipeline::refusals`](tracing_otlp_pipeline::Pipeline).
+pub(crate) fn source(counts: &LayerCounts) -> impl Fn(&mut SourceCounts) + Send + Sync + 'static + use<> {
     let counts = counts.clone();
     move |source| {
         for (level, band) in LEVELS {
@@ -31,9 +26,6 @@ pub(crate) fn source(
             source.lost(LossReason::Reentrant, band, layer.reentrant);
             source.lost(LossReason::ThreadEnd, band, layer.at_thread_end);
             source.lost(LossReason::Panic, band, layer.panicked);
-            if !has_destination {
-                source.filtered(band, layer.refused);
-            }
         }
         source.dropped_attributes(counts.dropped_attributes());
     }

@@ -102,7 +102,8 @@ impl Telemetry {
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
         let layer = (self.inner.log_layer)(LogLayer::new(&self.inner.logs))
-            .with_counts(&self.inner.layer_counts);
+            .with_counts(&self.inner.layer_counts)
+            .with_on_refused(self.inner.pipeline.refusals());
         let check = LinkCheck {
             has_span_layer: Arc::clone(&self.inner.has_span_layer),
             done: AtomicBool::new(false),

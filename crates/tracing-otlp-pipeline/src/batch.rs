@@ -109,7 +109,8 @@ impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
         if OnceLock::get(&self.slot).is_none() {
             self.introduce();
         }
-        if let Some(_passing) = self.door.enter(band, size::of_record(record)) {
+        let size = self.door.room().weigh(|| size::of_record(record));
+        if let Some(_passing) = self.door.enter(band, size) {
             self.inner.emit(record, instrumentation);
             if band >= SeverityBand::Error {
                 self.helper.error_came();
@@ -160,7 +161,7 @@ struct LogHandOver {
 
 impl LogExporter for LogHandOver {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let scan = Scan::of_logs(&batch);
+        let scan = Scan::of_logs(&batch, self.door.room());
         self.door.handed(&scan.records, scan.bytes);
         let encoded = self.encoder.encode(batch, &scan).await;
         self.door.hand_on(encoded, scan.records)
@@ -234,7 +235,7 @@ impl<P: SpanProcessor> SpanProcessor for SpanPipe<P> {
         if !span.span_context.is_sampled() {
             return;
         }
-        let size = size::of_span(&span);
+        let size = self.door.room().weigh(|| size::of_span(&span));
         if let Some(_passing) = self.door.enter(SeverityBand::Info, size) {
             self.inner.on_end(span);
         }
@@ -273,7 +274,7 @@ struct SpanHandOver {
 
 impl SpanExporter for SpanHandOver {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let scan = Scan::of_spans(&batch);
+        let scan = Scan::of_spans(&batch, self.door.room());
         self.door.handed(&scan.records, scan.bytes);
         let encoded = self.encoder.encode(batch, &scan).await;
         self.door.hand_on(encoded, scan.records)

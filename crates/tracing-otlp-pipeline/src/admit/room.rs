@@ -1,8 +1,8 @@
 //! How many records and bytes wait for a batch, and who still fits.
 //!
 //! Part of `admit`. Records and bytes share one atomic word, so that taking room is one operation
-//! and both bounds are judged by the same state. Who is refused has only read it: threads that are
-//! turned away by the thousand do not slow down those who are let in.
+//! and both bounds are judged by the same state. Who asks before making a record only reads it:
+//! threads that are turned away by the thousand do not slow down those who are let in.
 //!
 //! Invariant: what is inside never exceeds the bounds, but for records of the pipeline itself.
 
@@ -37,6 +37,7 @@ struct Limit {
 pub(crate) struct Room {
     inside: Apart<AtomicU64>,
     limits: [Limit; SeverityBand::ALL.len()],
+    weighs: bool,
 }
 
 /// The lower bits count bytes: up to 1 TiB, twice what may be inside, so that threads that
@@ -67,6 +68,7 @@ impl Room {
         watermark: impl Fn(SeverityBand) -> u8,
     ) -> Self {
         let capacity = (capacity as u64).min(MAX_RECORDS);
+        let weighs = max_bytes != usize::MAX;
         let max_bytes = (max_bytes as u64).min(MAX_BYTES);
         let limits = SeverityBand::ALL.map(|band| {
             // Rounded up, so that every severity has room in the smallest queue.
@@ -79,14 +81,20 @@ impl Room {
         Self {
             inside: Apart::default(),
             limits,
+            weighs,
         }
+    }
+
+    /// The size of something that wants to enter, which is only looked at where bytes are bounded.
+    #[inline]
+    pub(crate) fn weigh(&self, size: impl FnOnce() -> u64) -> u64 {
+        if self.weighs { size() } else { 0 }
     }
 
     /// Takes room for one record.
     #[inline]
     pub(crate) fn take(&self, band: SeverityBand, size: u64) -> Result<(), Full> {
         let size = size.min(MAX_SIZE);
-        self.fits(self.inside.0.load(Acquire), band, size)?;
         let step = ONE_RECORD + size;
         let before = self.inside.0.fetch_add(step, AcqRel);
         let fits = self.fits(before, band, size);
@@ -106,7 +114,7 @@ impl Room {
     /// Whether a small record would fit now.
     #[inline]
     pub(crate) fn has_some_for(&self, band: SeverityBand) -> Result<(), Full> {
-        self.fits(self.inside.0.load(Acquire), band, 1)
+        self.fits(self.inside.0.load(Acquire), band, u64::from(self.weighs))
     }
 
     #[inline]
@@ -145,7 +153,7 @@ impl Room {
         let inside = self.inside.0.load(Acquire);
         SeverityBand::ALL
             .into_iter()
-            .all(|band| self.fits(inside, band, 1).is_ok())
+            .all(|band| self.fits(inside, band, u64::from(self.weighs)).is_ok())
     }
 }
 

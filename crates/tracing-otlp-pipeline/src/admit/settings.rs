@@ -61,7 +61,10 @@ impl AdmissionSettings {
     }
 
     /// Sets how many bytes the waiting records may take in memory, by a cheap estimate; 32 MiB
-    /// unless set. More are lost as `queue_bytes_full`. The bound is never above 512 GiB.
+    /// unless set. More are lost as `queue_bytes_full`.
+    ///
+    /// The estimate costs the calling thread about 20 instructions for each attribute;
+    /// `NonZeroUsize::MAX` means no bound, and no estimate. Any other bound is at most 512 GiB.
     #[must_use]
     pub fn with_max_queued_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.max_queued_bytes = bytes;

@@ -157,7 +157,8 @@ impl Summary {
             Step::Again(at) => Some(at),
             Step::Tell(losses) => {
                 let mut record = record(&losses);
-                let _passing = door.enter_as_summary(SeverityBand::Warn, size::of_record(&record))?;
+                let size = door.room().weigh(|| size::of_record(&record));
+                let _passing = door.enter_as_summary(SeverityBand::Warn, size)?;
                 batch.emit(&mut record, &scope());
                 episode.was_told(now, &losses);
                 // Once more, for a loss that came just now and saw the bell still ringing.
@@ -173,7 +174,8 @@ impl Summary {
             return;
         };
         let mut record = record(&losses);
-        door.admit_summary(SeverityBand::Warn, size::of_record(&record));
+        let size = door.room().weigh(|| size::of_record(&record));
+        door.admit_summary(SeverityBand::Warn, size);
         batch.emit(&mut record, &scope());
         episode.was_told(Instant::now(), &losses);
     }

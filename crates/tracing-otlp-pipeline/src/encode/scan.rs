@@ -9,7 +9,7 @@ use opentelemetry_sdk::{
 };
 
 use super::dropped;
-use crate::admit::{SeverityBand, Tally, size};
+use crate::admit::{SeverityBand, Tally, room::Room, size};
 
 /// What a batch holds.
 #[derive(Debug, Default)]
@@ -22,20 +22,23 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn of_logs(batch: &LogBatch<'_>) -> Self {
+    pub(crate) fn of_logs(batch: &LogBatch<'_>, room: &Room) -> Self {
         let mut scan = Self::default();
         for (record, _) in batch.iter() {
             scan.records.add(SeverityBand::of(record.severity_number()), 1);
-            scan.bytes += size::of_record(record);
+            scan.bytes += room.weigh(|| size::of_record(record));
             scan.has_dropped_attributes |= says_dropped(record);
         }
         scan
     }
 
-    pub(crate) fn of_spans(batch: &[SpanData]) -> Self {
+    pub(crate) fn of_spans(batch: &[SpanData], room: &Room) -> Self {
         Self {
             records: Tally::from(batch.len() as u64),
-            bytes: batch.iter().map(size::of_span).sum(),
+            bytes: batch
+                .iter()
+                .map(|span| room.weigh(|| size::of_span(span)))
+                .sum(),
             has_dropped_attributes: false,
         }
     }

@@ -49,7 +49,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         emit(&provider, records);
         std::process::exit(0);
     }
-    let bytes = NonZeroUsize::new(if mode == "weighed" { 1 << 30 } else { usize::MAX });
+    let bytes = NonZeroUsize::new(if mode == "weighed" {
+        1 << 30
+    } else {
+        usize::MAX
+    });
     let bytes = bytes.ok_or("zero")?;
     let queue = NonZeroUsize::new(if mode == "refused" { 3 } else { 100_000 });
     let queue = queue.ok_or("zero")?;
@@ -76,7 +80,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let refused = (0..records)
             .filter(|_| !logger.event_enabled(Severity::Trace, "bench", None))
             .count();
-        println!("{refused} refused");
+        assert_eq!(refused, records);
     } else {
         emit(provider, records);
     }
@@ -94,7 +98,7 @@ fn emit(provider: &SdkLoggerProvider, records: usize) {
         record.set_body(AnyValue::String("request served".into()));
         record.add_attribute("method", "GET");
         record.add_attribute("status", 200);
-        record.add_attribute("bytes", number as i64);
+        record.add_attribute("bytes", i64::try_from(number).unwrap_or(0));
         record.add_attribute("ratio", 0.5);
         record.add_attribute("cached", true);
         record.add_attribute("elapsed", String::from("1.5ms"));

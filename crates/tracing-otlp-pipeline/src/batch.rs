@@ -3,10 +3,7 @@
 //! Second stop of the pipeline. The official processor's worker hands each batch to `encode` and
 //! the request to `deliver`, and never waits for the network.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use opentelemetry::{Context, InstrumentationScope, logs::Severity};
 use opentelemetry_sdk::{
@@ -92,9 +89,10 @@ impl<P: LogProcessor + 'static> LogPipe<P> {
     }
 
     /// Shows the helper what it works for.
-    #[cold]
     fn introduce(&self) {
-        let _only_once = self.slot.set(Arc::clone(&self.inner) as Arc<dyn LogProcessor>);
+        let _only_once = self
+            .slot
+            .set(Arc::clone(&self.inner) as Arc<dyn LogProcessor>);
     }
 }
 
@@ -106,9 +104,6 @@ fn spawned<T>(build: impl FnOnce() -> T) -> Result<T, Error> {
 impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
     fn emit(&self, record: &mut SdkLogRecord, instrumentation: &InstrumentationScope) {
         let band = SeverityBand::of(record.severity_number());
-        if OnceLock::get(&self.slot).is_none() {
-            self.introduce();
-        }
         let size = self.door.room().weigh(|| size::of_record(record));
         if let Some(_passing) = self.door.enter(band, size) {
             self.inner.emit(record, instrumentation);
@@ -145,10 +140,11 @@ impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        // The SDK does this before the first record, while nobody else has the processor.
+        // The SDK does this once, when it builds the provider, while nobody else has the processor.
         if let Some(inner) = Arc::get_mut(&mut self.inner) {
             inner.set_resource(resource);
         }
+        self.introduce();
     }
 }
 

@@ -34,7 +34,10 @@ use crate::{
 pub(crate) type Observer = Box<dyn FnOnce(&Observed<'_>) + Send>;
 
 /// What there is to be observed.
-#[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "read by `metrics`"))]
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(dead_code, reason = "read by `metrics`")
+)]
 pub(crate) struct Observed<'a> {
     pub(crate) queue: &'a Arc<Queue>,
     pub(crate) doors: &'a [Arc<Door>],
@@ -183,7 +186,12 @@ impl PipelineBuilder {
         let resource = self.resource.unwrap_or_else(|| Resource::builder().build());
         let mut doors = Vec::new();
         let mut door = |signal, room| {
-            let door = Arc::new(Door::new(signal, room, Arc::clone(&queue), notifier.clone()));
+            let door = Arc::new(Door::new(
+                signal,
+                room,
+                Arc::clone(&queue),
+                notifier.clone(),
+            ));
             doors.push(Arc::clone(&door));
             door
         };
@@ -237,14 +245,8 @@ impl PipelineBuilder {
             let builder = apply(self.map_tracer_provider, builder);
             builder.with_span_processor(pipe).build()
         });
-        let observed = Observed {
-            queue: &queue,
-            doors: &doors,
-            destinations: self.logs.iter().chain(&self.traces).collect(),
-        };
-        for observer in self.observers {
-            observer(&observed);
-        }
+        let destinations = self.logs.iter().chain(&self.traces).collect();
+        show(self.observers, &queue, &doors, destinations);
         Ok(Pipeline::from_parts(
             logger_provider,
             tracer_provider,
@@ -252,6 +254,23 @@ impl PipelineBuilder {
             queue,
             flush_timeout,
         ))
+    }
+}
+
+/// Shows the pipeline to those who want to see it.
+fn show(
+    observers: Vec<Observer>,
+    queue: &Arc<Queue>,
+    doors: &[Arc<Door>],
+    destinations: Vec<&Destination>,
+) {
+    let observed = Observed {
+        queue,
+        doors,
+        destinations,
+    };
+    for observer in observers {
+        observer(&observed);
     }
 }
 

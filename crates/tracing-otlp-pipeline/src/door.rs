@@ -67,6 +67,7 @@ pub(crate) struct Door {
     room: Room,
     worker_lost: AtomicBool,
     queue: Arc<Queue>,
+    account: Arc<SignalLedger>,
     notifier: Notifier,
 }
 
@@ -88,6 +89,7 @@ impl Door {
             passing: Apart::default(),
             room,
             worker_lost: AtomicBool::new(false),
+            account: Arc::clone(queue.ledger().signal(signal)),
             queue,
             notifier,
         }
@@ -106,10 +108,6 @@ impl Door {
         &self.queue
     }
 
-    fn account(&self) -> &SignalLedger {
-        self.queue.ledger().signal(self.signal)
-    }
-
     /// What has become of the signal's records so far.
     pub(crate) fn counts(&self) -> SignalCounts {
         *self.queue.ledger().counts().signal(self.signal)
@@ -117,7 +115,7 @@ impl Door {
 
     /// Has a bell rung whenever a record of the signal is lost.
     pub(crate) fn ring_at_loss(&self, bell: Arc<Bell>) {
-        self.account().ring_at_loss(bell);
+        self.account.ring_at_loss(bell);
     }
 
     /// Counts one record, and lets it pass unless it is too late or too full.
@@ -131,7 +129,7 @@ impl Door {
             self.too_full(full, band);
             return None;
         }
-        self.account().admit(band);
+        self.account.admit(band);
         Some(passing)
     }
 
@@ -161,7 +159,7 @@ impl Door {
         if self.is_closed() {
             self.too_late(band);
         } else {
-            self.account().filtered(Tally::of(band, 1));
+            self.account.filtered(Tally::of(band, 1));
         }
     }
 
@@ -175,7 +173,7 @@ impl Door {
     /// Counts a record of the pipeline itself, also behind a closed door.
     pub(crate) fn admit_summary(&self, band: SeverityBand, size: u64) {
         self.room.take_anyway(size);
-        self.account().admit_summary(band);
+        self.account.admit_summary(band);
     }
 
     #[inline]
@@ -194,14 +192,14 @@ impl Door {
             Full::Records => LossReason::QueueFull,
             Full::Bytes => LossReason::QueueBytesFull,
         };
-        if self.account().lost(reason, Tally::of(band, 1)) == 0 {
+        if self.account.lost_one(reason, band) == 0 {
             self.queue.wake();
         }
     }
 
     #[cold]
     fn too_late(&self, band: SeverityBand) {
-        if self.account().lost(LossReason::AfterShutdown, Tally::of(band, 1)) == 0 {
+        if self.account.lost_one(LossReason::AfterShutdown, band) == 0 {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
             self.notifier.say_after_shutdown(self.signal);
         }
@@ -229,7 +227,7 @@ impl Door {
 
     /// Takes note of records that the official worker took out of its queue.
     pub(crate) fn handed(&self, records: &Tally, bytes: u64) {
-        self.account().handed(records);
+        self.account.handed(records);
         self.room.give_back(records.total(), bytes);
     }
 
@@ -291,7 +289,7 @@ impl Door {
     }
 
     fn lost(&self) -> u64 {
-        self.account().counts().lost()
+        self.account.counts().lost()
     }
 
     /// Shuts the official processor down: close, let pass, say a last word, drain.
@@ -390,10 +388,14 @@ mod tests {
         let passing = door.enter(INFO, 1).unwrap();
         std::thread::scope(|scope| {
             let shut = scope.spawn(|| {
-                door.shut(PATIENCE, || (), |_| {
-                    order.lock().unwrap().push("shut down");
-                    Ok(())
-                })
+                door.shut(
+                    PATIENCE,
+                    || (),
+                    |_| {
+                        order.lock().unwrap().push("shut down");
+                        Ok(())
+                    },
+                )
             });
             while !door.is_closed() {
                 std::thread::yield_now();
@@ -412,10 +414,14 @@ mod tests {
         let door = door(10);
         let _passing = door.enter(INFO, 1).unwrap();
         let called = AtomicBool::new(false);
-        let outcome = door.shut(Duration::from_millis(5), || (), |_| {
-            called.store(true, Release);
-            Ok(())
-        });
+        let outcome = door.shut(
+            Duration::from_millis(5),
+            || (),
+            |_| {
+                called.store(true, Release);
+                Ok(())
+            },
+        );
         assert!(outcome.is_ok() && called.load(Acquire));
     }
 

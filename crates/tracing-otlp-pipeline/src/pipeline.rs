@@ -92,13 +92,19 @@ impl Pipeline {
     /// exported at all.
     pub fn refusals(&self) -> impl Fn(Severity) + Send + Sync + 'static + use<> {
         let queue = Arc::clone(&self.inner.queue);
-        let door = self.inner.doors.iter().find(|door| door.signal() == Signal::Logs);
+        let door = self
+            .inner
+            .doors
+            .iter()
+            .find(|door| door.signal() == Signal::Logs);
         let door = door.cloned();
-        move |severity| match &door {
-            Some(door) => door.count_refusal(severity.into()),
-            None => {
+        move |severity| {
+            let band = severity.into();
+            if let Some(door) = &door {
+                door.count_refusal(band);
+            } else {
                 let account = queue.ledger().signal(Signal::Logs);
-                account.filtered(Tally::of(severity.into(), 1));
+                account.filtered(Tally::of(band, 1));
             }
         }
     }
@@ -317,6 +323,10 @@ impl Inner {
             .is_ok()
     }
 
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "once in the life of a pipeline"
+    )]
     fn report_unsettled(&self, before: Counts, start: Instant) -> Report {
         Report::new(self.queue.ledger().counts(), before, false, start.elapsed())
     }

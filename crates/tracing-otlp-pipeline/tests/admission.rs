@@ -1,6 +1,7 @@
 //! Who is let in while the queue fills, what is counted, what is told, and when errors leave.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![allow(clippy::print_stdout, reason = "`--nocapture` shows the figures")]
 
 mod support;
 
@@ -270,7 +271,11 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
     for seed in 1..=12_u64 {
         let refuse = Reply::Http(503, "text/plain", "no".into());
         let script = (0..40_u64).map(|n| {
-            if (n * seed) % 3 == 0 { refuse.clone() } else { Reply::Accept }
+            if (n * seed) % 3 == 0 {
+                refuse.clone()
+            } else {
+                Reply::Accept
+            }
         });
         let server = Server::start(script.collect::<Vec<_>>());
         let batch = BatchSettings::logs()
@@ -380,13 +385,18 @@ fn a_loss_that_is_over_is_told_in_one_record() {
         emit(provider, Severity::Trace, "x");
     }
     assert!(pipeline.force_flush(PATIENCE).is_settled());
-    eventually("the loss is told", || pipeline.counts().logs().summaries() == 1);
+    eventually("the loss is told", || {
+        pipeline.counts().logs().summaries() == 1
+    });
     assert!(pipeline.force_flush(PATIENCE).is_settled());
     let arrived = records(&server.received());
     assert_eq!(arrived.len(), 9);
     let summary = &arrived[8];
     assert_eq!(text(summary), "tracing-otlp lost 123 records");
-    assert_eq!((summary.severity_number, &*summary.severity_text), (13, "WARN"));
+    assert_eq!(
+        (summary.severity_number, &*summary.severity_text),
+        (13, "WARN")
+    );
     assert_eq!(summary.event_name, "tracing_otlp.records_lost");
     let mut attributes: Vec<_> = summary.attributes.iter().map(integer).collect();
     attributes.sort_unstable();
@@ -478,7 +488,11 @@ fn without_error_flush_an_error_waits_for_its_batch() {
         .with_admission(silent())
         .build()
         .unwrap();
-    emit(pipeline.logger_provider().unwrap(), Severity::Error, "error");
+    emit(
+        pipeline.logger_provider().unwrap(),
+        Severity::Error,
+        "error",
+    );
     // Time for a flush to show itself.
     std::thread::sleep(Duration::from_millis(200));
     assert!(server.received().is_empty());
@@ -503,18 +517,22 @@ fn a_storm_of_errors_makes_few_requests() {
             });
         }
     });
-    eventually("all arrived", || pipeline.counts().logs().delivered() == 10_000);
+    eventually("all arrived", || {
+        pipeline.counts().logs().delivered() == 10_000
+    });
     let windows = start.elapsed().as_millis() / window.as_millis();
     let requests = server.received().len();
     println!("10,000 errors in {requests} requests");
-    assert!(requests as u128 <= windows + 2, "{requests} requests in {windows} windows");
+    assert!(
+        requests as u128 <= windows + 2,
+        "{requests} requests in {windows} windows"
+    );
     assert!(pipeline.shutdown(PATIENCE).is_complete());
 }
 
 #[test]
-fn a_storm_of_errors_does_not_wait_for_a_hanging_export() {
-    // The batch processor's worker is held up by a processor... of nobody: its export hands over
-    // and returns. So the only thing that can hang is the network, which nobody waits for.
+fn who_logs_errors_does_not_wait_for_a_hanging_destination() {
+    // The worker hands over and returns, so what can hang is the network alone.
     let server = Server::start_then([], Reply::Hang);
     let pipeline = stalled(&server.url(), 1000)
         .with_admission(silent().with_error_flush(Some(Duration::from_millis(1))))

@@ -5,7 +5,9 @@
 mod support;
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _};
-use opentelemetry_proto::tonic::{collector::logs::v1::ExportLogsServiceRequest, logs::v1::LogRecord};
+use opentelemetry_proto::tonic::{
+    collector::logs::v1::ExportLogsServiceRequest, logs::v1::LogRecord,
+};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use support::{PATIENCE, Received, Server};
 use tracing_otlp_pipeline::{Compression, Destination, Pipeline, Protocol, Signal};

@@ -29,7 +29,11 @@ fn collect(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter) -> Re
             assert_eq!(scope.scope().name(), "tracing_otlp_pipeline");
             for metric in scope.metrics() {
                 let (name, unit) = (metric.name(), metric.unit());
-                let noun = if name.contains("span") { "{span}" } else { "{log_record}" };
+                let noun = if name.contains("span") {
+                    "{span}"
+                } else {
+                    "{log_record}"
+                };
                 assert_eq!(unit, noun);
                 match metric.data() {
                     AggregatedMetrics::U64(MetricData::Sum(sum)) => {
@@ -132,7 +136,12 @@ fn the_ledger_can_be_read_as_the_metrics_of_the_conventions() {
     assert!(pipeline.force_flush(PATIENCE).is_settled());
     emit(provider, "refused");
     assert!(pipeline.force_flush(PATIENCE).is_settled());
-    pipeline.tracer_provider().unwrap().tracer("t").start("s").end();
+    pipeline
+        .tracer_provider()
+        .unwrap()
+        .tracer("t")
+        .start("s")
+        .end();
     let logger = provider.logger("test");
     assert!(pipeline.shutdown(PATIENCE).is_settled());
     logger.emit(logger.create_log_record());

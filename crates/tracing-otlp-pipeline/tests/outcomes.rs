@@ -15,7 +15,8 @@ use opentelemetry_proto::tonic::collector::{
 use prost::Message as _;
 use support::{BlackHole, PATIENCE, Reply, Said, Server, emit, nobody};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, Destination, LossReason, Notice, Pipeline, PipelineBuilder, Protocol, Report, Signal,
+    AdmissionSettings, Destination, LossReason, Notice, Pipeline, PipelineBuilder, Protocol,
+    Report, Signal,
 };
 
 /// Without records of its own, so that the counts are those of the test's records.

@@ -15,7 +15,9 @@ use opentelemetry_sdk::{
     logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider},
 };
 use support::{PATIENCE, Reply, Said, Server, emit};
-use tracing_otlp_pipeline::{AdmissionSettings, Destination, LossReason, Pipeline, Protocol, Signal};
+use tracing_otlp_pipeline::{
+    AdmissionSettings, Destination, LossReason, Pipeline, Protocol, Signal,
+};
 
 /// Takes the observed time out of records whose body is "poison": the official conversion unwraps
 /// it.
@@ -81,7 +83,7 @@ fn a_callback_that_panics_costs_nothing() {
     let said = Said::default();
     let theirs = said.clone();
     let pipeline = Pipeline::builder()
-            .with_admission(AdmissionSettings::default().with_loss_summary(None))
+        .with_admission(AdmissionSettings::default().with_loss_summary(None))
         .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
         .on_notice(move |notice| {
             theirs.say(notice);

@@ -28,8 +28,8 @@ use opentelemetry_sdk::{
 };
 use support::{BlackHole, PATIENCE, Received, Reply, Said, Server, emit, eventually};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BatchSettings, DeliverySettings, Destination, LossReason, Pipeline, PipelineBuilder, Protocol,
-    Report, Signal,
+    AdmissionSettings, BatchSettings, DeliverySettings, Destination, LossReason, Pipeline,
+    PipelineBuilder, Protocol, Report, Signal,
 };
 
 /// Short, for shutdowns that are meant to reach it.

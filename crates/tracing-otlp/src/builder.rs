@@ -12,7 +12,8 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_core::LevelFilter;
 use tracing_otlp_layer::{LayerCounts, LogBridge, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol, Signal,
+    AdmissionSettings, BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol,
+    Signal,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;

@@ -17,7 +17,9 @@ const LEVELS: [(Level, SeverityBand); 5] = [
 
 /// What the layers have left out, in the words of the ledger. What a logger refused is not in it:
 /// that is counted when it happens, by [`Pipeline::refusals`](tracing_otlp_pipeline::Pipeline).
-pub(crate) fn source(counts: &LayerCounts) -> impl Fn(&mut SourceCounts) + Send + Sync + 'static + use<> {
+pub(crate) fn source(
+    counts: &LayerCounts,
+) -> impl Fn(&mut SourceCounts) + Send + Sync + 'static + use<> {
     let counts = counts.clone();
     move |source| {
         for (level, band) in LEVELS {

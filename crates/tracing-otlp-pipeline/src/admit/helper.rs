@@ -67,9 +67,9 @@ impl Bell {
     }
 }
 
-/// The batch processor, known to the helper from the first record on.
+/// The batch processor, known to the helper from the time when the SDK has set its resource.
 ///
-/// Not earlier: until then the SDK changes it, when it sets the resource.
+/// Not earlier: nobody else may have it while the SDK changes it.
 pub(crate) type Slot = Arc<OnceLock<Arc<dyn LogProcessor>>>;
 
 /// The helper thread; ends when this is dropped or stopped.
@@ -117,9 +117,10 @@ impl Helper {
                     let next = caught(|| rounds.go()).unwrap_or(None);
                     match next {
                         None => std::thread::park(),
-                        Some(at) => std::thread::park_timeout(
-                            at.saturating_duration_since(Instant::now()),
-                        ),
+                        Some(at) => {
+                            let left = at.saturating_duration_since(Instant::now());
+                            std::thread::park_timeout(left);
+                        }
                     }
                 }
             })

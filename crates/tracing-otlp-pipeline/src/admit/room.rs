@@ -88,13 +88,12 @@ impl Room {
     /// The size of something that wants to enter, which is only looked at where bytes are bounded.
     #[inline]
     pub(crate) fn weigh(&self, size: impl FnOnce() -> u64) -> u64 {
-        if self.weighs { size() } else { 0 }
+        if self.weighs { size().min(MAX_SIZE) } else { 0 }
     }
 
-    /// Takes room for one record.
+    /// Takes room for one record that was [weighed](Self::weigh).
     #[inline]
     pub(crate) fn take(&self, band: SeverityBand, size: u64) -> Result<(), Full> {
-        let size = size.min(MAX_SIZE);
         let step = ONE_RECORD + size;
         let before = self.inside.0.fetch_add(step, AcqRel);
         let fits = self.fits(before, band, size);
@@ -106,9 +105,7 @@ impl Room {
 
     /// Takes room for a record of the pipeline itself, whether there is some or not.
     pub(crate) fn take_anyway(&self, size: u64) {
-        self.inside
-            .0
-            .fetch_add(ONE_RECORD + size.min(MAX_SIZE), AcqRel);
+        self.inside.0.fetch_add(ONE_RECORD + size, AcqRel);
     }
 
     /// Whether a small record would fit now.
@@ -145,7 +142,11 @@ impl Room {
     /// How many records of the most severe kind may be inside.
     #[cfg(feature = "metrics")]
     pub(crate) fn capacity(&self) -> u64 {
-        self.limits.iter().map(|limit| limit.records).max().unwrap_or(0)
+        self.limits
+            .iter()
+            .map(|limit| limit.records)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether everybody would be let in.
@@ -179,8 +180,8 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_like_records() {
-        let settings = AdmissionSettings::default()
-            .with_max_queued_bytes(NonZeroUsize::new(1000).unwrap());
+        let settings =
+            AdmissionSettings::default().with_max_queued_bytes(NonZeroUsize::new(1000).unwrap());
         let room = Room::new(100, &settings);
         assert_eq!(room.take(SeverityBand::Trace, 501), Err(Full::Bytes));
         room.take(SeverityBand::Trace, 500).unwrap();
@@ -192,7 +193,8 @@ mod tests {
         assert_eq!(room.records(), 3);
         room.give_back(3, 1000);
         assert_eq!(room.records(), 0);
-        assert_eq!(room.take(SeverityBand::Fatal, u64::MAX), Err(Full::Bytes));
+        let huge = room.weigh(|| u64::MAX);
+        assert_eq!(room.take(SeverityBand::Fatal, huge), Err(Full::Bytes));
     }
 
     #[test]

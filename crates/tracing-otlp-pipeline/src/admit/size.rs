@@ -73,9 +73,10 @@ pub(crate) fn of_span(span: &SpanData) -> u64 {
 fn of_plain(value: &Value) -> u64 {
     match value {
         Value::String(text) => text.as_str().len() as u64,
-        Value::Array(opentelemetry::Array::String(texts)) => {
-            texts.iter().map(|text| 24 + text.as_str().len() as u64).sum()
-        }
+        Value::Array(opentelemetry::Array::String(texts)) => texts
+            .iter()
+            .map(|text| 24 + text.as_str().len() as u64)
+            .sum(),
         Value::Array(opentelemetry::Array::Bool(values)) => values.len() as u64,
         Value::Array(opentelemetry::Array::I64(values)) => 8 * values.len() as u64,
         Value::Array(opentelemetry::Array::F64(values)) => 8 * values.len() as u64,

@@ -222,7 +222,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn episode() -> (Episode, SignalLedger, Instant) {
-        (Episode::new(10 * SECOND), SignalLedger::default(), Instant::now())
+        (
+            Episode::new(10 * SECOND),
+            SignalLedger::default(),
+            Instant::now(),
+        )
     }
 
     fn tell(episode: &mut Episode, now: Instant, ledger: &SignalLedger) -> Losses {
@@ -244,11 +248,17 @@ mod tests {
         for second in 0..5 {
             ledger.lost(LossReason::QueueFull, Tally::of(SeverityBand::Trace, 1));
             let now = start + second * SECOND;
-            assert!(matches!(episode.look(now, &ledger.counts(), true), Step::Again(_)));
+            assert!(matches!(
+                episode.look(now, &ledger.counts(), true),
+                Step::Again(_)
+            ));
         }
         let now = start + 5 * SECOND;
         // The queue is still full.
-        assert!(matches!(episode.look(now, &ledger.counts(), false), Step::Again(_)));
+        assert!(matches!(
+            episode.look(now, &ledger.counts(), false),
+            Step::Again(_)
+        ));
         let losses = tell(&mut episode, now, &ledger);
         let expected = lost.plus(&Tally::of(SeverityBand::Trace, 5));
         assert_eq!(losses, [(LossReason::QueueFull, expected)]);
@@ -264,7 +274,10 @@ mod tests {
         ledger.lost(LossReason::QueueBytesFull, 2);
         for second in 1..11 {
             let now = start + second * SECOND;
-            assert!(matches!(episode.look(now, &ledger.counts(), true), Step::Again(_)));
+            assert!(matches!(
+                episode.look(now, &ledger.counts(), true),
+                Step::Again(_)
+            ));
         }
         let losses = tell(&mut episode, start + 11 * SECOND, &ledger);
         assert_eq!(losses, [(LossReason::QueueBytesFull, 2.into())]);
@@ -277,7 +290,10 @@ mod tests {
         ledger.lost(LossReason::Unreachable, 1);
         for second in 0..100 {
             let now = start + second * SECOND;
-            assert!(matches!(episode.look(now, &ledger.counts(), true), Step::Again(_)));
+            assert!(matches!(
+                episode.look(now, &ledger.counts(), true),
+                Step::Again(_)
+            ));
         }
         ledger.admit(SeverityBand::Info);
         ledger.delivered(1);

@@ -4,9 +4,7 @@ use opentelemetry::{
     logs::{LogRecord as _, Logger as _, LoggerProvider as _},
     trace::{Span as _, Tracer as _, TracerProvider as _},
 };
-use opentelemetry_sdk::{
-    error::OTelSdkError, logs::SdkLoggerProvider, trace::SdkTracerProvider,
-};
+use opentelemetry_sdk::{error::OTelSdkError, logs::SdkLoggerProvider, trace::SdkTracerProvider};
 
 use super::*;
 use crate::{
@@ -31,9 +29,8 @@ fn door(signal: Signal) -> Arc<Door> {
 struct Probe(Arc<Mutex<Vec<String>>>);
 
 impl Probe {
-    fn note(&self, what: impl Into<String>) -> OTelSdkResult {
+    fn note(&self, what: impl Into<String>) {
         self.0.lock().unwrap().push(what.into());
-        Ok(())
     }
 
     fn heard(&self) -> Vec<String> {
@@ -43,46 +40,52 @@ impl Probe {
 
 impl LogProcessor for Probe {
     fn emit(&self, record: &mut SdkLogRecord, scope: &InstrumentationScope) {
-        let _ = self.note(format!("emit {:?} {}", record.body(), scope.name()));
+        self.note(format!("emit {:?} {}", record.body(), scope.name()));
     }
     fn force_flush(&self) -> OTelSdkResult {
-        self.note("flush")
+        self.note("flush");
+        Ok(())
     }
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         assert!(timeout <= PATIENCE);
-        self.note("shutdown")
+        self.note("shutdown");
+        Ok(())
     }
     fn shutdown(&self) -> OTelSdkResult {
-        self.note("shutdown")
+        self.note("shutdown");
+        Ok(())
     }
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        let _ = self.note(format!("enabled {level:?} {target} {name:?}"));
+        self.note(format!("enabled {level:?} {target} {name:?}"));
         target != "refused"
     }
     fn set_resource(&mut self, resource: &Resource) {
-        let _ = self.note(format!("resource {}", resource.len()));
+        self.note(format!("resource {}", resource.len()));
     }
 }
 
 impl SpanProcessor for Probe {
     fn on_start(&self, _: &mut Span, _: &Context) {
-        let _ = self.note("start");
+        self.note("start");
     }
     fn on_end(&self, span: SpanData) {
-        let _ = self.note(format!("end {}", span.name));
+        self.note(format!("end {}", span.name));
     }
     fn force_flush(&self) -> OTelSdkResult {
-        self.note("flush")
+        self.note("flush");
+        Ok(())
     }
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         assert!(timeout <= PATIENCE);
-        self.note("shutdown")
+        self.note("shutdown");
+        Ok(())
     }
     fn shutdown(&self) -> OTelSdkResult {
-        self.note("shutdown")
+        self.note("shutdown");
+        Ok(())
     }
     fn set_resource(&mut self, resource: &Resource) {
-        let _ = self.note(format!("resource {}", resource.len()));
+        self.note(format!("resource {}", resource.len()));
     }
 }
 
@@ -136,7 +139,14 @@ fn the_pipes_forward_their_whole_trait() {
     provider.shutdown_with_timeout(PATIENCE).unwrap();
     assert_eq!(
         probe.heard(),
-        ["resource 1", "resource 1", "start", "end span", "flush", "shutdown"]
+        [
+            "resource 1",
+            "resource 1",
+            "start",
+            "end span",
+            "flush",
+            "shutdown"
+        ]
     );
 }
 
@@ -150,7 +160,9 @@ fn the_exporters_forward_their_whole_trait() {
             1 << 20,
         )
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
 
     let door_of_logs = door(Signal::Logs);
     let encoder = LogEncoder::new(shape(Signal::Logs)).unwrap();
@@ -159,7 +171,12 @@ fn the_exporters_forward_their_whole_trait() {
         door: Arc::clone(&door_of_logs),
     };
     exporter.set_resource(&resource);
-    assert!(LogExporter::event_enabled(&exporter, Severity::Info, "t", None));
+    assert!(LogExporter::event_enabled(
+        &exporter,
+        Severity::Info,
+        "t",
+        None
+    ));
     let provider = SdkLoggerProvider::builder().build();
     let mut record = provider.logger("l").create_log_record();
     record.set_observed_timestamp(std::time::SystemTime::now());
@@ -202,8 +219,7 @@ fn the_official_processors_end_with_their_pipes() {
 
     let encoder = LogEncoder::new(Shape::of(&destination(Signal::Logs), 1 << 20)).unwrap();
     let admission = AdmissionSettings::default();
-    let pipe =
-        LogPipe::new(encoder, &settings, &admission, door(Signal::Logs), PATIENCE).unwrap();
+    let pipe = LogPipe::new(encoder, &settings, &admission, door(Signal::Logs), PATIENCE).unwrap();
     pipe.force_flush().unwrap();
     pipe.shutdown().unwrap();
     assert!(matches!(

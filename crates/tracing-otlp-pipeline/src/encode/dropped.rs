@@ -85,10 +85,7 @@ mod tests {
     #[test]
     fn the_attribute_becomes_the_field() {
         let kept = attribute("a", Value::IntValue(1));
-        let record = patched(vec![
-            kept.clone(),
-            attribute(ATTRIBUTE, Value::IntValue(7)),
-        ]);
+        let record = patched(vec![kept.clone(), attribute(ATTRIBUTE, Value::IntValue(7))]);
         assert_eq!(record.attributes, [kept]);
         assert_eq!(record.dropped_attributes_count, 7);
     }
@@ -100,7 +97,10 @@ mod tests {
         assert_eq!(record.attributes, [text]);
         assert_eq!(record.dropped_attributes_count, 0);
         let record = patched(vec![attribute(ATTRIBUTE, Value::IntValue(-7))]);
-        assert_eq!((record.attributes.len(), record.dropped_attributes_count), (0, 0));
+        assert_eq!(
+            (record.attributes.len(), record.dropped_attributes_count),
+            (0, 0)
+        );
         let record = patched(vec![attribute(ATTRIBUTE, Value::IntValue(i64::MAX))]);
         assert_eq!(record.dropped_attributes_count, u32::MAX);
     }

@@ -25,7 +25,8 @@ impl Scan {
     pub(crate) fn of_logs(batch: &LogBatch<'_>, room: &Room) -> Self {
         let mut scan = Self::default();
         for (record, _) in batch.iter() {
-            scan.records.add(SeverityBand::of(record.severity_number()), 1);
+            scan.records
+                .add(SeverityBand::of(record.severity_number()), 1);
             scan.bytes += room.weigh(|| size::of_record(record));
             scan.has_dropped_attributes |= says_dropped(record);
         }

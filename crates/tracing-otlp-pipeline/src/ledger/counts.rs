@@ -116,7 +116,7 @@ impl SignalCounts {
         let gone = self
             .lost
             .iter()
-            .fold(self.delivered, |sum, lost| sum.plus(lost))
+            .fold(self.delivered, Tally::plus)
             .plus(&self.filtered)
             .plus(&self.sampled)
             .plus(&self.limited)

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use opentelemetry::InstrumentationScope;
@@ -20,6 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::capture::callsite::{Callsites, Facts};
 use crate::capture::fields::Fields;
 use crate::capture::spans::{self, LayerId};
+use crate::counts::LayerCounts;
 use crate::draft::Draft;
 #[cfg(feature = "log")]
 use crate::draft::limits;
@@ -44,68 +44,7 @@ pub struct LogLayer<L> {
     settings: Settings,
     callsites: Callsites<L>,
     linker: Linker,
-    counts: Arc<Counters>,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    records: AtomicU64,
-    unsampled: AtomicU64,
-    reentrant: AtomicU64,
-    panicked: AtomicU64,
-    at_thread_end: AtomicU64,
-    found_span: AtomicBool,
-    dropped_attributes: AtomicU64,
-}
-
-impl Counters {
-    fn add(counter: &AtomicU64, count: u64) {
-        if count > 0 {
-            counter.fetch_add(count, Ordering::Relaxed);
-        }
-    }
-}
-
-/// What a [`LogLayer`] has done so far; a handle that can be asked at any time.
-#[derive(Debug, Clone)]
-pub struct LayerCounts(Arc<Counters>);
-
-impl LayerCounts {
-    /// Records handed to the logger.
-    pub fn records(&self) -> u64 {
-        self.0.records.load(Ordering::Relaxed)
-    }
-
-    /// Events dropped with their unsampled trace ([`UnsampledPolicy::Drop`]).
-    pub fn unsampled(&self) -> u64 {
-        self.0.unsampled.load(Ordering::Relaxed)
-    }
-
-    /// Events dropped because they arose while another was emitted, or too deep inside the
-    /// formatting of others.
-    pub fn reentrant(&self) -> u64 {
-        self.0.reentrant.load(Ordering::Relaxed)
-    }
-
-    /// Events lost to a panic in a logger or one of its processors.
-    pub fn panicked(&self) -> u64 {
-        self.0.panicked.load(Ordering::Relaxed)
-    }
-
-    /// Events from destructors of thread-locals, where the SDK cannot be called any more.
-    pub fn at_thread_end(&self) -> u64 {
-        self.0.at_thread_end.load(Ordering::Relaxed)
-    }
-
-    /// Has any event been in an OpenTelemetry span, sampled or not?
-    pub fn has_found_span(&self) -> bool {
-        self.0.found_span.load(Ordering::Relaxed)
-    }
-
-    /// Attributes that the [`Limits`] turned away.
-    pub fn dropped_attributes(&self) -> u64 {
-        self.0.dropped_attributes.load(Ordering::Relaxed)
-    }
+    counts: LayerCounts,
 }
 
 impl<L> LogLayer<L> {
@@ -121,7 +60,7 @@ impl<L> LogLayer<L> {
             settings: Settings::default(),
             callsites: Callsites::new(provider.clone()),
             linker: Linker::new(),
-            counts: Arc::default(),
+            counts: LayerCounts::default(),
         }
     }
 
@@ -188,9 +127,29 @@ impl<L> LogLayer<L> {
         self
     }
 
+    /// Is called when the logger did not want a record (`event_enabled`), right after it was
+    /// asked and on the same thread, with the record's severity. Default: nobody is.
+    ///
+    /// For a ledger further down, which cannot hear of what a logger without processors refuses.
+    #[must_use]
+    pub fn with_on_refused<F>(mut self, tell: F) -> Self
+    where
+        F: Fn(Severity) + Send + Sync + 'static,
+    {
+        self.settings.on_refused = Some(Arc::new(tell));
+        self
+    }
+
+    /// Counts into this handle, which other layers may share. Default: one of its own.
+    #[must_use]
+    pub fn with_counts(mut self, counts: &LayerCounts) -> Self {
+        self.counts = counts.clone();
+        self
+    }
+
     /// A handle to ask what the layer has done.
     pub fn counts(&self) -> LayerCounts {
-        LayerCounts(Arc::clone(&self.counts))
+        self.counts.clone()
     }
 }
 
@@ -216,7 +175,7 @@ where
             return;
         }
         if let Some(span) = ctx.span(id) {
-            self.fenced(|| spans::keep(self.id, attributes, &span, &self.settings));
+            let _ = fenced(|| spans::keep(self.id, attributes, &span, &self.settings));
         }
     }
 
@@ -225,7 +184,7 @@ where
             return;
         }
         if let Some(span) = ctx.span(id) {
-            self.fenced(|| spans::update(self.id, values, &span, &self.settings));
+            let _ = fenced(|| spans::update(self.id, values, &span, &self.settings));
         }
     }
 
@@ -245,17 +204,19 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         if guard::thread_is_ending() {
-            Counters::add(&self.counts.at_thread_end, 1);
+            self.counts.0.at_thread_end.add(*event.metadata().level());
             return;
         }
         if guard::is_suppressed() {
             return;
         }
         if !guard::may_enter() {
-            Counters::add(&self.counts.reentrant, 1);
+            self.counts.0.reentrant.add(*event.metadata().level());
             return;
         }
-        self.fenced(|| self.take(event, &ctx));
+        if fenced(|| self.take(event, &ctx)).is_err() {
+            self.counts.0.panicked.add(*event.metadata().level());
+        }
     }
 }
 
@@ -272,12 +233,12 @@ where
         self.linker.learn(None);
         let facts = self.callsites.facts(event.metadata(), &self.settings);
         let span = self.span_of(event);
-        if span.is_some() && !self.counts.found_span.load(Ordering::Relaxed) {
-            self.counts.found_span.store(true, Ordering::Relaxed);
+        if span.is_some() {
+            self.counts.0.found_span();
         }
         let link = Link::decide(span, self.settings.unsampled, facts.severity);
         if link == Link::Dropped {
-            Counters::add(&self.counts.unsampled, 1);
+            self.counts.0.unsampled.add(*event.metadata().level());
             return;
         }
         if facts.is_log {
@@ -289,6 +250,7 @@ where
             .logger
             .event_enabled(facts.severity, facts.target, facts.event_name)
         {
+            self.refused(event, facts.severity);
             return;
         }
         let mut draft = Draft::new(&self.settings.limits, facts.capacity);
@@ -299,6 +261,14 @@ where
         }
         self.surroundings(&mut draft, event, ctx, &link);
         self.hand_over(&facts.logger, time, &facts, &link, draft);
+    }
+
+    #[cold]
+    fn refused(&self, event: &Event<'_>, severity: Severity) {
+        self.counts.0.refused.add(*event.metadata().level());
+        if let Some(tell) = &self.settings.on_refused {
+            tell(severity);
+        }
     }
 
     /// An event of the `log` crate's bridge: what is known of it stands in its fields.
@@ -325,6 +295,7 @@ where
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
         if !logger.event_enabled(facts.severity, target, None) {
+            self.refused(event, facts.severity);
             return;
         }
         let limit = self.settings.limits.value_length;
@@ -396,19 +367,17 @@ where
         mut draft: Draft<'_>,
     ) {
         draft.finish();
-        Counters::add(&self.counts.dropped_attributes, draft.dropped.into());
+        let dropped = draft.dropped;
         let severity = draft.severity.unwrap_or(facts.severity);
         let name = draft.event_name.or(facts.event_name);
         emit(logger, time, severity, name, link, draft);
-        Counters::add(&self.counts.records, 1);
+        self.counts.0.handed_over(dropped);
     }
+}
 
-    /// The last fence between a faulty processor and the application.
-    fn fenced(&self, work: impl FnOnce()) {
-        if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            Counters::add(&self.counts.panicked, 1);
-        }
-    }
+/// The last fence between a faulty processor and the application.
+fn fenced(work: impl FnOnce()) -> std::thread::Result<()> {
+    catch_unwind(AssertUnwindSafe(work))
 }
 
 /// Where the event stands in the code, unless it says so itself.

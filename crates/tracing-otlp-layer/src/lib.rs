@@ -35,6 +35,7 @@
 //! - `valuable`: `valuable` values become maps and lists; needs `--cfg tracing_unstable`.
 
 mod capture;
+mod counts;
 mod draft;
 mod emit;
 mod guard;
@@ -45,9 +46,10 @@ mod span_layer;
 
 #[cfg(feature = "log")]
 pub use capture::log_records::{InstallLogBridgeError, LogBridge};
+pub use counts::{LayerCounts, LevelCounts};
 pub use draft::error::{exception, exception_with_backtrace};
 pub use draft::nested::nested;
-pub use layer::{LayerCounts, LogLayer};
+pub use layer::LogLayer;
 pub use link::{Linker, SpanIds, current_ids};
 pub use settings::{Limits, SpanFields, UnsampledPolicy};
 pub use span_layer::{SpanEvents, span_layer, span_layer_with};

@@ -207,6 +207,7 @@ pub(crate) struct Settings {
     pub(crate) source: bool,
     pub(crate) thread: bool,
     pub(crate) severity_rule: Option<SeverityRule>,
+    pub(crate) on_refused: Option<Arc<dyn Fn(Severity) + Send + Sync>>,
     pub(crate) scopes: Vec<InstrumentationScope>,
 }
 
@@ -219,6 +220,7 @@ impl Default for Settings {
             source: true,
             thread: false,
             severity_rule: None,
+            on_refused: None,
             scopes: Vec::new(),
         }
     }

@@ -670,7 +670,9 @@ fn two_hundred_fields_stay_within_the_count_and_the_rest_is_counted() {
         info!(mine = 1, "full");
     });
     let record = rig.only();
-    assert_eq!(record.keys().len(), 128);
+    let told = record.attr("otel.dropped_attributes_count");
+    assert_eq!(told, Some(AnyValue::Int(203 - 128)));
+    assert_eq!(record.keys().len(), 128 + 1);
     assert_eq!(record.keys()[0], "mine", "the event's own come first");
     // 1 own + 2 source + 200 span fields.
     assert_eq!(counts.dropped_attributes(), 203 - 128);
@@ -714,7 +716,7 @@ fn length_depth_body_and_record_limits_hold_on_request() {
     rig.run_with(layer, || {
         info!(a = "x".repeat(50), b = "y".repeat(50), "body");
     });
-    assert_eq!(rig.only().keys(), ["a"]);
+    assert_eq!(rig.only().keys(), ["a", "otel.dropped_attributes_count"]);
     assert_eq!(counts.dropped_attributes(), 1);
 }
 

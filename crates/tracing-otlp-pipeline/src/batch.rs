@@ -14,18 +14,31 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
+    admit::{
+        AdmissionSettings, SeverityBand,
+        helper::{Helper, Slot},
+        size,
+    },
     door::Door,
-    encode::official::{LogEncoder, SpanEncoder},
+    encode::{
+        official::{LogEncoder, SpanEncoder},
+        scan::Scan,
+    },
     error::Error,
     settings::BatchSettings,
     unwind::caught,
 };
 
-/// The official batch processor for log records, behind a door.
+/// Places in the official queue for records of the pipeline itself, which do not ask for room.
+const OWN_PLACES: usize = 8;
+
+/// A batch processor for log records, the official one, behind a door.
 #[derive(Debug)]
-pub(crate) struct LogPipe {
-    inner: BatchLogProcessor,
+pub(crate) struct LogPipe<P = BatchLogProcessor> {
+    inner: Arc<P>,
     door: Arc<Door>,
+    helper: Helper,
+    slot: Slot,
     flush_timeout: Duration,
 }
 
@@ -33,6 +46,7 @@ impl LogPipe {
     pub(crate) fn new(
         encoder: LogEncoder,
         settings: &BatchSettings,
+        admission: &AdmissionSettings,
         door: Arc<Door>,
         flush_timeout: Duration,
     ) -> Result<Self, Error> {
@@ -40,8 +54,8 @@ impl LogPipe {
 
         // Every value is set, so the builder's look at the environment has no effect.
         let config = BatchConfigBuilder::default()
-            .with_max_queue_size(settings.max_queue_size().get())
-            .with_max_export_batch_size(settings.max_export_batch_size().get())
+            .with_max_queue_size(settings.max_queue_size().get().saturating_add(OWN_PLACES))
+            .with_max_export_batch_size(settings.batch_within_queue())
             .with_scheduled_delay(settings.scheduled_delay())
             .build();
         let exporter = LogHandOver {
@@ -53,11 +67,32 @@ impl LogPipe {
                 .with_batch_config(config)
                 .build()
         })?;
+        Self::around(inner, admission, door, flush_timeout)
+    }
+}
+
+impl<P: LogProcessor + 'static> LogPipe<P> {
+    fn around(
+        inner: P,
+        admission: &AdmissionSettings,
+        door: Arc<Door>,
+        flush_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let slot = Slot::default();
         Ok(Self {
-            inner,
+            inner: Arc::new(inner),
+            helper: Helper::start(admission, &door, &slot)?,
             door,
+            slot,
             flush_timeout,
         })
+    }
+
+    /// Shows the helper what it works for.
+    fn introduce(&self) {
+        let _only_once = self
+            .slot
+            .set(Arc::clone(&self.inner) as Arc<dyn LogProcessor>);
     }
 }
 
@@ -66,10 +101,15 @@ fn spawned<T>(build: impl FnOnce() -> T) -> Result<T, Error> {
     caught(build).map_err(|_| Error::resource("the batch processor could not be started"))
 }
 
-impl LogProcessor for LogPipe {
+impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
     fn emit(&self, record: &mut SdkLogRecord, instrumentation: &InstrumentationScope) {
-        if let Some(_passing) = self.door.enter() {
+        let band = SeverityBand::of(record.severity_number());
+        let size = self.door.room().weigh(|| size::of_record(record));
+        if let Some(_passing) = self.door.enter(band, size) {
             self.inner.emit(record, instrumentation);
+            if band >= SeverityBand::Error {
+                self.helper.error_came();
+            }
         }
     }
 
@@ -79,9 +119,12 @@ impl LogProcessor for LogPipe {
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.helper.stop();
+        let last_word = || self.helper.tell_the_rest(&self.door, &*self.inner);
         self.door.flush(timeout, || {
-            self.door
-                .shut(timeout, |left| self.inner.shutdown_with_timeout(left))
+            self.door.shut(timeout, last_word, |left| {
+                self.inner.shutdown_with_timeout(left)
+            })
         })
     }
 
@@ -90,12 +133,18 @@ impl LogProcessor for LogPipe {
     }
 
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
-        // Who asks turns the record away before the work where the answer is no: it is lost here.
-        self.door.is_open_or_count() && self.inner.event_enabled(level, target, name)
+        // Who asks turns the record away before the work where the answer is no, so it is lost
+        // here. Nothing is counted twice: the SDK asks this processor last, and only if all the
+        // others said no, so after a no of this one there is no record.
+        self.door.lets_in_or_counts(level.into()) && self.inner.event_enabled(level, target, name)
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
+        // The SDK does this once, when it builds the provider, while nobody else has the processor.
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.set_resource(resource);
+        }
+        self.introduce();
     }
 }
 
@@ -108,10 +157,10 @@ struct LogHandOver {
 
 impl LogExporter for LogHandOver {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
-        let records = batch.iter().count() as u64;
-        self.door.handed(records);
-        let encoded = self.encoder.encode(batch, records).await;
-        self.door.hand_on(encoded, records)
+        let scan = Scan::of_logs(&batch, self.door.room());
+        self.door.handed(&scan.records, scan.bytes);
+        let encoded = self.encoder.encode(batch, &scan).await;
+        self.door.hand_on(encoded, scan.records)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -131,10 +180,10 @@ impl LogExporter for LogHandOver {
     }
 }
 
-/// The official batch processor for spans, behind a door.
+/// A batch processor for spans, the official one, behind a door.
 #[derive(Debug)]
-pub(crate) struct SpanPipe {
-    inner: BatchSpanProcessor,
+pub(crate) struct SpanPipe<P = BatchSpanProcessor> {
+    inner: P,
     door: Arc<Door>,
     flush_timeout: Duration,
 }
@@ -151,7 +200,7 @@ impl SpanPipe {
         // Every value is set, so the builder's look at the environment has no effect.
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(settings.max_queue_size().get())
-            .with_max_export_batch_size(settings.max_export_batch_size().get())
+            .with_max_export_batch_size(settings.batch_within_queue())
             .with_scheduled_delay(settings.scheduled_delay())
             .build();
         let exporter = SpanHandOver {
@@ -171,7 +220,7 @@ impl SpanPipe {
     }
 }
 
-impl SpanProcessor for SpanPipe {
+impl<P: SpanProcessor> SpanProcessor for SpanPipe<P> {
     fn on_start(&self, span: &mut Span, cx: &Context) {
         self.inner.on_start(span, cx);
     }
@@ -182,7 +231,8 @@ impl SpanProcessor for SpanPipe {
         if !span.span_context.is_sampled() {
             return;
         }
-        if let Some(_passing) = self.door.enter() {
+        let size = self.door.room().weigh(|| size::of_span(&span));
+        if let Some(_passing) = self.door.enter(SeverityBand::Info, size) {
             self.inner.on_end(span);
         }
     }
@@ -194,8 +244,11 @@ impl SpanProcessor for SpanPipe {
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.door.flush(timeout, || {
-            self.door
-                .shut(timeout, |left| self.inner.shutdown_with_timeout(left))
+            self.door.shut(
+                timeout,
+                || (),
+                |left| self.inner.shutdown_with_timeout(left),
+            )
         })
     }
 
@@ -217,10 +270,10 @@ struct SpanHandOver {
 
 impl SpanExporter for SpanHandOver {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let records = batch.len() as u64;
-        self.door.handed(records);
-        let encoded = self.encoder.encode(batch, records).await;
-        self.door.hand_on(encoded, records)
+        let scan = Scan::of_spans(&batch, self.door.room());
+        self.door.handed(&scan.records, scan.bytes);
+        let encoded = self.encoder.encode(batch, &scan).await;
+        self.door.hand_on(encoded, scan.records)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -241,60 +294,4 @@ impl SpanExporter for SpanHandOver {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroUsize;
-
-    use opentelemetry_sdk::error::OTelSdkError;
-
-    use super::*;
-    use crate::{
-        deliver::queue::Queue,
-        door::DeliveryComesLater,
-        notice::Notifier,
-        settings::{DeliverySettings, Destination, Signal},
-    };
-
-    const PATIENCE: Duration = Duration::from_secs(60);
-
-    fn door(signal: Signal) -> Arc<Door> {
-        let queue = Arc::new(Queue::new(&DeliverySettings::default(), Arc::default()));
-        Arc::new(Door::new(signal, 4, queue, Notifier::default()))
-    }
-
-    /// The SDK gives its traits default bodies that compile and do nothing.
-    #[test]
-    fn the_pipes_forward_their_whole_trait() {
-        let destination = |signal| Destination::new(signal, "http://localhost/").unwrap();
-        let settings = BatchSettings::logs()
-            .with_max_queue_size(NonZeroUsize::new(4).unwrap())
-            .with_scheduled_delay(PATIENCE);
-        let resource = Resource::builder_empty().with_service_name("seen").build();
-
-        let shape = crate::encode::Shape::of(&destination(Signal::Logs), 1 << 20);
-        let encoder = LogEncoder::new(shape).unwrap();
-        let mut pipe = LogPipe::new(encoder, &settings, door(Signal::Logs), PATIENCE).unwrap();
-        pipe.set_resource(&resource);
-        assert!(pipe.event_enabled(Severity::Info, "t", None));
-        let _later = DeliveryComesLater::enter();
-        pipe.force_flush().unwrap();
-        pipe.shutdown().unwrap();
-        assert!(!pipe.event_enabled(Severity::Info, "t", None));
-        assert!(matches!(
-            pipe.shutdown_with_timeout(PATIENCE),
-            Err(OTelSdkError::AlreadyShutdown)
-        ));
-        assert!(pipe.force_flush().is_err());
-
-        let shape = crate::encode::Shape::of(&destination(Signal::Traces), 1 << 20);
-        let encoder = SpanEncoder::new(shape).unwrap();
-        let mut pipe = SpanPipe::new(encoder, &settings, door(Signal::Traces), PATIENCE).unwrap();
-        pipe.set_resource(&resource);
-        pipe.force_flush().unwrap();
-        pipe.shutdown().unwrap();
-        assert!(matches!(
-            pipe.shutdown_with_timeout(PATIENCE),
-            Err(OTelSdkError::AlreadyShutdown)
-        ));
-        assert!(pipe.force_flush().is_err());
-    }
-}
+mod tests;

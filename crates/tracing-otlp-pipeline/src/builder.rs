@@ -13,6 +13,7 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
+    admit::{AdmissionSettings, room::Room},
     batch::{LogPipe, SpanPipe},
     deliver::{
         queue::Queue,
@@ -29,6 +30,20 @@ use crate::{
     settings::{BatchSettings, DeliverySettings, Destination, Signal},
 };
 
+/// Is shown the pipeline when it has been built.
+pub(crate) type Observer = Box<dyn FnOnce(&Observed<'_>) + Send>;
+
+/// What there is to be observed.
+#[cfg_attr(
+    not(feature = "metrics"),
+    expect(dead_code, reason = "read by `metrics`")
+)]
+pub(crate) struct Observed<'a> {
+    pub(crate) queue: &'a Arc<Queue>,
+    pub(crate) doors: &'a [Arc<Door>],
+    pub(crate) destinations: Vec<&'a Destination>,
+}
+
 type Map<B> = Vec<Box<dyn FnOnce(B) -> B + Send>>;
 
 /// What a [`Pipeline`] is built from.
@@ -40,8 +55,10 @@ pub struct PipelineBuilder {
     traces: Option<Destination>,
     log_batch: Option<BatchSettings>,
     span_batch: Option<BatchSettings>,
+    admission: AdmissionSettings,
     delivery: DeliverySettings,
     callback: Option<Callback>,
+    observers: Vec<Observer>,
     map_logger_provider: Map<LoggerProviderBuilder>,
     map_tracer_provider: Map<TracerProviderBuilder>,
 }
@@ -74,6 +91,19 @@ impl PipelineBuilder {
     /// Sets how spans are batched, [`BatchSettings::spans`] unless set.
     pub fn with_span_batch(mut self, settings: BatchSettings) -> Self {
         self.span_batch = Some(settings);
+        self
+    }
+
+    /// Sets which log records may wait for a batch while the queue fills, and which leave at once.
+    pub fn with_admission(mut self, settings: AdmissionSettings) -> Self {
+        self.admission = settings;
+        self
+    }
+
+    /// Has somebody shown the pipeline when it has been built.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn with_observer(mut self, observer: Observer) -> Self {
+        self.observers.push(observer);
         self
     }
 
@@ -121,14 +151,15 @@ impl PipelineBuilder {
     /// # Errors
     ///
     /// [`is_configuration`](Error::is_configuration) when a destination is for another signal, or
-    /// cannot be served by this build, or a duration is zero; [`is_resource`](Error::is_resource)
-    /// when a thread cannot be started.
+    /// cannot be served by this build, or a duration is zero, or a watermark is not from 1 to 100;
+    /// [`is_resource`](Error::is_resource) when a thread cannot be started.
     pub fn build(self) -> Result<Pipeline, Error> {
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         let log_batch = self.log_batch.unwrap_or_else(BatchSettings::logs);
         let span_batch = self.span_batch.unwrap_or_else(BatchSettings::spans);
         let delivery = self.delivery;
         delivery.validate()?;
+        self.admission.validate()?;
         let mut routes = Vec::new();
         for (destination, signal, batch) in [
             (&self.logs, Signal::Logs, &log_batch),
@@ -154,10 +185,13 @@ impl PipelineBuilder {
         let queue = Arc::new(Queue::new(&delivery, Arc::default()));
         let resource = self.resource.unwrap_or_else(|| Resource::builder().build());
         let mut doors = Vec::new();
-        let mut door = |signal, batch: &BatchSettings| {
-            let capacity = batch.max_queue_size().get();
-            let door = Door::new(signal, capacity, Arc::clone(&queue), notifier.clone());
-            let door = Arc::new(door);
+        let mut door = |signal, room| {
+            let door = Arc::new(Door::new(
+                signal,
+                room,
+                Arc::clone(&queue),
+                notifier.clone(),
+            ));
             doors.push(Arc::clone(&door));
             door
         };
@@ -169,7 +203,11 @@ impl PipelineBuilder {
             Some(destination) => Some(LogPipe::new(
                 LogEncoder::new(Shape::of(destination, max_bytes))?,
                 &log_batch,
-                door(Signal::Logs, &log_batch),
+                &self.admission,
+                door(
+                    Signal::Logs,
+                    Room::new(log_batch.max_queue_size().get(), &self.admission),
+                ),
                 flush_timeout,
             )?),
         };
@@ -178,7 +216,13 @@ impl PipelineBuilder {
             Some(destination) => Some(SpanPipe::new(
                 SpanEncoder::new(Shape::of(destination, max_bytes))?,
                 &span_batch,
-                door(Signal::Traces, &span_batch),
+                door(
+                    Signal::Traces,
+                    Room::first_come(
+                        span_batch.max_queue_size().get(),
+                        self.admission.max_queued_bytes().get(),
+                    ),
+                ),
                 flush_timeout,
             )?),
         };
@@ -201,6 +245,8 @@ impl PipelineBuilder {
             let builder = apply(self.map_tracer_provider, builder);
             builder.with_span_processor(pipe).build()
         });
+        let destinations = self.logs.iter().chain(&self.traces).collect();
+        show(self.observers, &queue, &doors, destinations);
         Ok(Pipeline::from_parts(
             logger_provider,
             tracer_provider,
@@ -208,6 +254,23 @@ impl PipelineBuilder {
             queue,
             flush_timeout,
         ))
+    }
+}
+
+/// Shows the pipeline to those who want to see it.
+fn show(
+    observers: Vec<Observer>,
+    queue: &Arc<Queue>,
+    doors: &[Arc<Door>],
+    destinations: Vec<&Destination>,
+) {
+    let observed = Observed {
+        queue,
+        doors,
+        destinations,
+    };
+    for observer in observers {
+        observer(&observed);
     }
 }
 
@@ -222,6 +285,7 @@ impl fmt::Debug for PipelineBuilder {
             .field("traces", &self.traces)
             .field("log_batch", &self.log_batch)
             .field("span_batch", &self.span_batch)
+            .field("admission", &self.admission)
             .field("delivery", &self.delivery)
             .finish_non_exhaustive()
     }

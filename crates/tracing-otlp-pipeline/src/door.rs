@@ -4,12 +4,16 @@
 //!
 //! The official queue drops without a word when it is full. So the room is counted here, before
 //! it: what the official processor is given always fits, and what does not fit is counted at once.
+//! Who fits is for `admit` to say.
 
 use std::{
     cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{AcqRel, Acquire, Release},
+        },
     },
     time::{Duration, Instant},
 };
@@ -18,9 +22,14 @@ use opentelemetry::Context;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 
 use crate::{
+    admit::{
+        SeverityBand, Tally,
+        helper::Bell,
+        room::{Apart, Full, Room},
+    },
     deliver::queue::{Queue, Refusal},
     encode::{EncodeError, Request},
-    ledger::LossReason,
+    ledger::{LossReason, SignalCounts, SignalLedger},
     notice::Notifier,
     settings::Signal,
     unwind::caught,
@@ -29,6 +38,8 @@ use crate::{
 thread_local! {
     /// Whether the pipeline itself is flushing on this thread, and will see to delivery.
     static DELIVERY_COMES_LATER: Cell<bool> = const { Cell::new(false) };
+    /// Whether the last no that this thread got at a door has been counted there.
+    static REFUSAL_IS_COUNTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// While it lives, providers flushed on this thread only empty the batches.
@@ -52,10 +63,11 @@ impl Drop for DeliveryComesLater {
 pub(crate) struct Door {
     signal: Signal,
     /// How many threads are passing right now, and the bit that says closed.
-    passing: AtomicUsize,
-    capacity: u64,
+    passing: Apart<AtomicUsize>,
+    room: Room,
     worker_lost: AtomicBool,
     queue: Arc<Queue>,
+    account: Arc<SignalLedger>,
     notifier: Notifier,
 }
 
@@ -66,22 +78,18 @@ pub(crate) struct Passing<'a>(&'a Door);
 
 impl Drop for Passing<'_> {
     fn drop(&mut self) {
-        self.0.passing.fetch_sub(1, SeqCst);
+        self.0.passing.0.fetch_sub(1, Release);
     }
 }
 
 impl Door {
-    pub(crate) fn new(
-        signal: Signal,
-        capacity: usize,
-        queue: Arc<Queue>,
-        notifier: Notifier,
-    ) -> Self {
+    pub(crate) fn new(signal: Signal, room: Room, queue: Arc<Queue>, notifier: Notifier) -> Self {
         Self {
             signal,
-            passing: AtomicUsize::new(0),
-            capacity: capacity as u64,
+            passing: Apart::default(),
+            room,
             worker_lost: AtomicBool::new(false),
+            account: Arc::clone(queue.ledger().signal(signal)),
             queue,
             notifier,
         }
@@ -91,89 +99,152 @@ impl Door {
         self.signal
     }
 
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
+    }
+
+    #[cfg(test)]
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// What has become of the signal's records so far.
+    pub(crate) fn counts(&self) -> SignalCounts {
+        *self.queue.ledger().counts().signal(self.signal)
+    }
+
+    /// Has a bell rung whenever a record of the signal is lost.
+    pub(crate) fn ring_at_loss(&self, bell: Arc<Bell>) {
+        self.account.ring_at_loss(bell);
+    }
+
     /// Counts one record, and lets it pass unless it is too late or too full.
-    pub(crate) fn enter(&self) -> Option<Passing<'_>> {
-        if self.is_closed() {
-            self.too_late();
+    #[inline]
+    pub(crate) fn enter(&self, band: SeverityBand, size: u64) -> Option<Passing<'_>> {
+        let Some(passing) = self.pass() else {
+            self.too_late(band);
+            return None;
+        };
+        if let Err(full) = self.room.take(band, size) {
+            self.too_full(full, band);
             return None;
         }
-        let before = self.passing.fetch_add(1, SeqCst);
-        let passing = Passing(self);
-        if before & CLOSED != 0 {
-            drop(passing);
-            self.too_late();
-            return None;
-        }
-        let account = self.queue.ledger().signal(self.signal);
-        let inside = account
-            .admitted
-            .fetch_add(1, SeqCst)
-            .saturating_sub(account.handed.load(SeqCst));
-        if inside >= self.capacity {
-            account.admitted.fetch_sub(1, SeqCst);
-            if account.lost(LossReason::QueueFull, 1) == 0 {
-                self.queue.wake();
-            }
-            return None;
-        }
+        self.account.admit(band);
         Some(passing)
     }
 
-    /// Whether a record may be made for this door; after the shutdown the answer is no, and the
-    /// record that is not made is counted as lost.
-    pub(crate) fn is_open_or_count(&self) -> bool {
-        let open = !self.is_closed();
-        if !open {
-            self.too_late();
+    /// Whether a record may be made for this door; where the answer is no, the record that is not
+    /// made is counted as lost.
+    #[inline]
+    pub(crate) fn lets_in_or_counts(&self, band: SeverityBand) -> bool {
+        if self.is_closed() {
+            self.too_late(band);
+        } else if let Err(full) = self.room.has_some_for(band) {
+            self.too_full(full, band);
+        } else {
+            return true;
         }
-        open
+        REFUSAL_IS_COUNTED.set(true);
+        false
     }
 
-    fn too_late(&self) {
-        let account = self.queue.ledger().signal(self.signal);
-        if account.lost(LossReason::AfterShutdown, 1) == 0 {
+    /// Counts a record that a logger refused, unless that was this door on the same thread.
+    ///
+    /// The SDK gives out loggers without processors once a provider has been shut down: they
+    /// refuse everything, and nobody behind them hears of it.
+    pub(crate) fn count_refusal(&self, band: SeverityBand) {
+        if REFUSAL_IS_COUNTED.take() {
+            return;
+        }
+        if self.is_closed() {
+            self.too_late(band);
+        } else {
+            self.account.filtered(Tally::of(band, 1));
+        }
+    }
+
+    /// Lets a record of the pipeline itself pass, unless it is too late.
+    pub(crate) fn enter_as_summary(&self, band: SeverityBand, size: u64) -> Option<Passing<'_>> {
+        let passing = self.pass()?;
+        self.admit_summary(band, size);
+        Some(passing)
+    }
+
+    /// Counts a record of the pipeline itself, also behind a closed door.
+    pub(crate) fn admit_summary(&self, band: SeverityBand, size: u64) {
+        self.room.take_anyway(size);
+        self.account.admit_summary(band);
+    }
+
+    #[inline]
+    fn pass(&self) -> Option<Passing<'_>> {
+        if self.is_closed() {
+            return None;
+        }
+        let before = self.passing.0.fetch_add(1, AcqRel);
+        let passing = Passing(self);
+        (before & CLOSED == 0).then_some(passing)
+    }
+
+    #[cold]
+    fn too_full(&self, full: Full, band: SeverityBand) {
+        let reason = match full {
+            Full::Records => LossReason::QueueFull,
+            Full::Bytes => LossReason::QueueBytesFull,
+        };
+        if self.account.lost_one(reason, band) == 0 {
+            self.queue.wake();
+        }
+    }
+
+    #[cold]
+    fn too_late(&self, band: SeverityBand) {
+        if self.account.lost_one(LossReason::AfterShutdown, band) == 0 {
             let _suppressed = Context::enter_telemetry_suppressed_scope();
             self.notifier.say_after_shutdown(self.signal);
         }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.passing.load(SeqCst) & CLOSED != 0
+        self.passing.0.load(Acquire) & CLOSED != 0
     }
 
     /// Lets nobody in any more.
     pub(crate) fn close(&self) {
-        self.passing.fetch_or(CLOSED, SeqCst);
+        self.passing.0.fetch_or(CLOSED, AcqRel);
     }
 
     /// Waits until all who were let in have passed, which takes as long as an `emit`.
     fn wait_until_passed(&self, until: Instant) {
-        while self.passing.load(SeqCst) != CLOSED && Instant::now() < until {
+        while self.passing.0.load(Acquire) != CLOSED && Instant::now() < until {
             std::thread::yield_now();
         }
     }
 
     pub(crate) fn worker_lost(&self) -> bool {
-        self.worker_lost.load(SeqCst)
+        self.worker_lost.load(Acquire)
     }
 
     /// Takes note of records that the official worker took out of its queue.
-    pub(crate) fn handed(&self, records: u64) {
-        let account = self.queue.ledger().signal(self.signal);
-        account.handed.fetch_add(records, SeqCst);
+    pub(crate) fn handed(&self, records: &Tally, bytes: u64) {
+        self.account.handed(records);
+        self.room.give_back(records.total(), bytes);
     }
 
     /// Passes a finished request on, or counts the loss.
     pub(crate) fn hand_on(
         &self,
         encoded: Result<Request, EncodeError>,
-        records: u64,
+        records: Tally,
     ) -> OTelSdkResult {
         let failed = |message: String| Err(OTelSdkError::InternalFailure(message));
         match encoded {
             Ok(request) => match self.queue.push(request) {
                 Ok(()) => Ok(()),
-                Err(Refusal::Full) => failed(format!("the delivery queue is full, {records} lost")),
+                Err(Refusal::Full) => failed(format!(
+                    "the delivery queue is full, {} lost",
+                    records.total()
+                )),
                 Err(Refusal::Finished) => Err(OTelSdkError::AlreadyShutdown),
             },
             Err(error) => {
@@ -218,19 +289,21 @@ impl Door {
     }
 
     fn lost(&self) -> u64 {
-        self.queue.ledger().signal(self.signal).counts().lost()
+        self.account.counts().lost()
     }
 
-    /// Shuts the official processor down: close, let pass, drain.
+    /// Shuts the official processor down: close, let pass, say a last word, drain.
     pub(crate) fn shut(
         &self,
         timeout: Duration,
+        last_word: impl FnOnce(),
         inner: impl Fn(Duration) -> OTelSdkResult,
     ) -> OTelSdkResult {
         let until = deadline(timeout);
         let again = self.is_closed() && self.worker_lost();
         self.close();
         self.wait_until_passed(until);
+        let _ = caught(last_word);
         // The SDK joins its worker and unwraps.
         let outcome = caught(|| inner(until.saturating_duration_since(Instant::now())))
             .unwrap_or_else(|_| {
@@ -239,7 +312,7 @@ impl Door {
                 ))
             });
         if !again && matches!(outcome, Err(OTelSdkError::InternalFailure(_))) {
-            self.worker_lost.store(true, SeqCst);
+            self.worker_lost.store(true, Release);
         }
         outcome
     }
@@ -259,23 +332,25 @@ mod tests {
     use crate::settings::DeliverySettings;
 
     const PATIENCE: Duration = Duration::from_secs(60);
+    const INFO: SeverityBand = SeverityBand::Info;
 
     fn door(capacity: usize) -> Arc<Door> {
         let queue = Queue::new(&DeliverySettings::default(), Arc::default());
         let notifier = Notifier::default();
-        Arc::new(Door::new(Signal::Logs, capacity, Arc::new(queue), notifier))
+        let room = Room::first_come(capacity, 1000);
+        Arc::new(Door::new(Signal::Logs, room, Arc::new(queue), notifier))
     }
 
     #[test]
     fn nobody_enters_a_full_or_a_closed_door() {
         let door = door(1);
-        assert!(door.enter().is_some());
-        assert!(door.enter().is_none());
-        door.handed(1);
-        assert!(door.enter().is_some());
+        assert!(door.enter(INFO, 1).is_some());
+        assert!(door.enter(INFO, 1).is_none());
+        door.handed(&1.into(), 1);
+        assert!(door.enter(INFO, 1).is_some());
         door.close();
-        assert!(door.enter().is_none());
-        let counts = door.queue.ledger().signal(Signal::Logs).counts();
+        assert!(door.enter(INFO, 1).is_none());
+        let counts = door.counts();
         assert_eq!(counts.emitted(), 4);
         assert_eq!(counts.pending(), 2);
         assert_eq!(counts.lost_by(LossReason::QueueFull), 1);
@@ -283,16 +358,44 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_at_a_full_or_closed_door_is_counted_once() {
+        let door = door(1);
+        assert!(door.lets_in_or_counts(INFO));
+        assert_eq!(door.counts().emitted(), 0);
+        drop(door.enter(INFO, 1));
+        assert!(!door.lets_in_or_counts(SeverityBand::Error));
+        door.handed(&1.into(), 1);
+        drop(door.enter(INFO, 1000));
+        assert!(!door.lets_in_or_counts(INFO));
+        door.close();
+        assert!(!door.lets_in_or_counts(SeverityBand::Fatal));
+        // Who asked has been counted; whom somebody else refused has not.
+        door.count_refusal(SeverityBand::Fatal);
+        door.count_refusal(SeverityBand::Warn);
+        let expected = [
+            ((LossReason::AfterShutdown, SeverityBand::Warn), 1),
+            ((LossReason::QueueFull, SeverityBand::Info), 1),
+            ((LossReason::QueueFull, SeverityBand::Error), 1),
+            ((LossReason::AfterShutdown, SeverityBand::Fatal), 1),
+        ];
+        assert_eq!(door.counts().by_reason_and_severity(), expected.into());
+    }
+
+    #[test]
     fn the_processor_is_shut_down_only_after_all_have_passed() {
         let door = door(10);
         let order = Mutex::new(Vec::new());
-        let passing = door.enter().unwrap();
+        let passing = door.enter(INFO, 1).unwrap();
         std::thread::scope(|scope| {
             let shut = scope.spawn(|| {
-                door.shut(PATIENCE, |_| {
-                    order.lock().unwrap().push("shut down");
-                    Ok(())
-                })
+                door.shut(
+                    PATIENCE,
+                    || (),
+                    |_| {
+                        order.lock().unwrap().push("shut down");
+                        Ok(())
+                    },
+                )
             });
             while !door.is_closed() {
                 std::thread::yield_now();
@@ -309,19 +412,23 @@ mod tests {
     #[test]
     fn somebody_who_never_passes_does_not_hold_up_a_shutdown() {
         let door = door(10);
-        let _passing = door.enter().unwrap();
+        let _passing = door.enter(INFO, 1).unwrap();
         let called = AtomicBool::new(false);
-        let outcome = door.shut(Duration::from_millis(5), |_| {
-            called.store(true, SeqCst);
-            Ok(())
-        });
-        assert!(outcome.is_ok() && called.load(SeqCst));
+        let outcome = door.shut(
+            Duration::from_millis(5),
+            || (),
+            |_| {
+                called.store(true, Release);
+                Ok(())
+            },
+        );
+        assert!(outcome.is_ok() && called.load(Acquire));
     }
 
     #[test]
     fn a_shutdown_that_panics_is_an_error() {
         let door = door(10);
-        assert!(door.shut(PATIENCE, |_| panic!("the SDK")).is_err());
+        assert!(door.shut(PATIENCE, || (), |_| panic!("the SDK")).is_err());
         assert!(door.worker_lost());
     }
 }

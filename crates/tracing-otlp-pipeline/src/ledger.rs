@@ -1,253 +1,224 @@
 //! Counts every record and names the reason of every loss.
 //!
-//! Stands beside the whole way: `batch` writes what enters, `encode` and `deliver` write what
-//! becomes of it, the report reads.
+//! Stands beside the whole way: the `door` writes what enters, `encode` and `deliver` write what
+//! becomes of it, the report and `metrics` read.
 //!
-//! The invariant: `emitted == delivered + lost + pending`, where a record is counted as lost under
-//! exactly one reason. `emitted` is never stored: it is the sum of the admitted, the refused for a
-//! full queue and the refused after shutdown, so no reader can catch a record between two counters.
+//! The invariant, for every severity: emitted and recovered records are delivered, filtered,
+//! sampled, limited, lost, spooled or pending, each of them exactly one of these, where a record is counted as lost under exactly one reason.
+//! `emitted` is never stored: it is the sum of the admitted and of those turned away before, so no
+//! reader can catch a record between two counters.
 
 use std::{
-    collections::BTreeMap,
     fmt,
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{AcqRel, Acquire, Release},
+        },
+    },
 };
 
-use crate::settings::Signal;
+use crate::{
+    admit::{SeverityBand, Tally, helper::Bell, room::Apart},
+    settings::Signal,
+};
 
-/// Why a record was let go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum LossReason {
-    /// The queue in front of the batch processor was full.
-    QueueFull,
-    /// It was emitted after the pipeline had been shut down.
-    AfterShutdown,
-    /// The delivery queue held as many records or bytes as it may.
-    DeliveryQueueFull,
-    /// The batch could not be encoded, or was larger than a request may be.
-    Encode,
-    /// No connection, or the connection broke before an answer came.
-    Unreachable,
-    /// No answer within the destination's timeout.
-    Timeout,
-    /// The destination answered that it does not take the records.
-    Rejected,
-    /// Neither answered nor sent when the deadline of the shutdown came.
-    ShutdownDeadline,
-    /// Code that handled the batch panicked.
-    Panic,
-}
+mod counts;
+mod reason;
 
-impl LossReason {
-    /// Every reason, in the order of the way of a record.
-    pub const ALL: [Self; 9] = [
-        Self::QueueFull,
-        Self::AfterShutdown,
-        Self::DeliveryQueueFull,
-        Self::Encode,
-        Self::Unreachable,
-        Self::Timeout,
-        Self::Rejected,
-        Self::ShutdownDeadline,
-        Self::Panic,
-    ];
+pub use counts::{Counts, SignalCounts, SourceCounts};
+pub use reason::LossReason;
 
-    /// The name used in reports: `queue_full`, `after_shutdown`, `delivery_queue_full`, `encode`,
-    /// `unreachable`, `timeout`, `rejected`, `shutdown_deadline` or `panic`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::AfterShutdown => "after_shutdown",
-            Self::DeliveryQueueFull => "delivery_queue_full",
-            Self::Encode => "encode",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Rejected => "rejected",
-            Self::ShutdownDeadline => "shutdown_deadline",
-            Self::Panic => "panic",
+/// One counter for each severity.
+#[derive(Debug, Default)]
+struct Meter([AtomicU64; SeverityBand::ALL.len()]);
+
+impl Meter {
+    fn add(&self, tally: &Tally) {
+        for (band, records) in tally.iter() {
+            self.0[band as usize].fetch_add(records, Release);
         }
     }
-}
 
-impl fmt::Display for LossReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What became of the records of one signal so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SignalCounts {
-    emitted: u64,
-    delivered: u64,
-    lost: [u64; LossReason::ALL.len()],
-}
-
-impl SignalCounts {
-    /// How many records (or sampled spans) reached the pipeline.
-    pub fn emitted(&self) -> u64 {
-        self.emitted
-    }
-
-    /// How many of them a destination acknowledged.
-    pub fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
-    /// How many were lost, for any reason.
-    pub fn lost(&self) -> u64 {
-        self.lost.iter().sum()
-    }
-
-    /// How many were lost for this reason.
-    pub fn lost_by(&self, reason: LossReason) -> u64 {
-        self.lost[reason as usize]
-    }
-
-    /// How many are still on their way: waiting for a batch, for delivery or for an answer.
-    pub fn pending(&self) -> u64 {
-        self.emitted.saturating_sub(self.delivered + self.lost())
-    }
-
-    /// The losses by [name of the reason](LossReason::as_str); reasons without a loss are absent.
-    pub fn by_reason(&self) -> BTreeMap<&'static str, u64> {
-        LossReason::ALL
-            .iter()
-            .filter(|reason| self.lost_by(**reason) > 0)
-            .map(|reason| (reason.as_str(), self.lost_by(*reason)))
-            .collect()
-    }
-
-    fn plus(&self, other: &Self) -> Self {
-        let mut sum = *self;
-        sum.emitted += other.emitted;
-        sum.delivered += other.delivered;
-        for (mine, theirs) in sum.lost.iter_mut().zip(other.lost) {
-            *mine += theirs;
-        }
-        sum
-    }
-}
-
-impl fmt::Display for SignalCounts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} emitted, {} delivered, {} lost",
-            self.emitted,
-            self.delivered,
-            self.lost()
-        )?;
-        let mut separator = " (";
-        for (reason, count) in self.by_reason() {
-            write!(f, "{separator}{reason} {count}")?;
-            separator = ", ";
-        }
-        if separator == ", " {
-            f.write_str(")")?;
-        }
-        match self.pending() {
-            0 => Ok(()),
-            pending => write!(f, ", {pending} pending"),
+    fn subtract(&self, tally: &Tally) {
+        for (band, records) in tally.iter() {
+            self.0[band as usize].fetch_sub(records, Release);
         }
     }
-}
 
-/// A look at the ledger: what became of the records of every signal so far.
-///
-/// Taken while records are on their way it may be a moment old; it is exact at every quiet moment
-/// and in the report of a shutdown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    signals: [SignalCounts; Signal::ALL.len()],
-}
-
-impl Counts {
-    /// The counts of log records.
-    pub fn logs(&self) -> &SignalCounts {
-        self.signal(Signal::Logs)
-    }
-
-    /// The counts of spans; spans that were not sampled are not counted.
-    pub fn traces(&self) -> &SignalCounts {
-        self.signal(Signal::Traces)
-    }
-
-    /// The counts of one signal.
-    pub fn signal(&self, signal: Signal) -> &SignalCounts {
-        &self.signals[signal as usize]
-    }
-
-    /// The counts of all signals together.
-    pub fn total(&self) -> SignalCounts {
-        self.signals
-            .iter()
-            .fold(SignalCounts::default(), |sum, one| sum.plus(one))
-    }
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "logs: {}", self.logs())?;
-        match self.traces() {
-            traces if traces.emitted() == 0 => Ok(()),
-            traces => write!(f, "; spans: {traces}"),
+    fn read(&self) -> Tally {
+        let mut tally = Tally::default();
+        for band in SeverityBand::ALL {
+            tally.add(band, self.0[band as usize].load(Acquire));
         }
+        tally
     }
 }
 
 /// The live counters of one signal.
 #[derive(Debug, Default)]
 pub(crate) struct SignalLedger {
-    /// Let in to the batch processor.
-    pub(crate) admitted: AtomicU64,
+    /// Let in to the batch processor; the only counter that every record touches on the
+    /// application's threads, so it shares no cache line with the others.
+    admitted: Apart<Meter>,
     /// Taken out of the batch processor by its worker.
-    pub(crate) handed: AtomicU64,
-    delivered: AtomicU64,
-    lost: [AtomicU64; LossReason::ALL.len()],
+    handed: Meter,
+    delivered: Meter,
+    /// Refused by somebody else's decision.
+    filtered: Meter,
+    /// On disk now.
+    spooled: Meter,
+    /// Found on disk, left by an earlier process.
+    recovered: Meter,
+    lost: [Meter; LossReason::ALL.len()],
+    /// Of the admitted, those that the pipeline itself made.
+    summaries: AtomicU64,
+    /// Rung when something is lost.
+    bell: OnceLock<Arc<Bell>>,
 }
 
 impl SignalLedger {
-    pub(crate) fn delivered(&self, records: u64) {
-        self.delivered.fetch_add(records, SeqCst);
+    /// Has a bell rung at every loss from now on.
+    pub(crate) fn ring_at_loss(&self, bell: Arc<Bell>) {
+        let _only_once = self.bell.set(bell);
     }
 
-    /// Counts a loss; returns how many were lost for the reason before.
-    pub(crate) fn lost(&self, reason: LossReason, records: u64) -> u64 {
-        self.lost[reason as usize].fetch_add(records, SeqCst)
+    /// Counts a record that is let in.
+    #[inline]
+    pub(crate) fn admit(&self, band: SeverityBand) {
+        self.admitted.0.0[band as usize].fetch_add(1, AcqRel);
+    }
+
+    /// Counts a record of the pipeline itself, which is let in.
+    pub(crate) fn admit_summary(&self, band: SeverityBand) {
+        self.summaries.fetch_add(1, AcqRel);
+        self.admit(band);
+    }
+
+    /// Counts records that the worker of the batch processor has taken.
+    pub(crate) fn handed(&self, records: &Tally) {
+        self.handed.add(records);
+    }
+
+    /// Counts records that a destination has acknowledged.
+    pub(crate) fn delivered(&self, records: impl Into<Tally>) {
+        self.delivered.add(&records.into());
+    }
+
+    /// Counts records that nobody wanted.
+    pub(crate) fn filtered(&self, records: impl Into<Tally>) {
+        self.filtered.add(&records.into());
+    }
+
+    /// Counts records that are on disk now and not in memory any more.
+    #[expect(dead_code, reason = "written by the spool")]
+    pub(crate) fn spooled(&self, records: impl Into<Tally>) {
+        self.spooled.add(&records.into());
+    }
+
+    /// Counts records that are in memory again and not on disk any more.
+    #[expect(dead_code, reason = "written by the spool")]
+    pub(crate) fn unspooled(&self, records: impl Into<Tally>) {
+        self.spooled.subtract(&records.into());
+    }
+
+    /// Counts records that an earlier process left on disk; they are spooled now.
+    #[expect(dead_code, reason = "written by the spool")]
+    pub(crate) fn recovered(&self, records: impl Into<Tally>) {
+        let records = records.into();
+        self.recovered.add(&records);
+        self.spooled.add(&records);
+    }
+
+    /// Counts the loss of one record; returns how many of the same severity were lost for the
+    /// reason before. The short way for those who turn away by the thousand.
+    #[inline]
+    pub(crate) fn lost_one(&self, reason: LossReason, band: SeverityBand) -> u64 {
+        let before = self.lost[reason as usize].0[band as usize].fetch_add(1, AcqRel);
+        self.ring();
+        before
+    }
+
+    #[inline]
+    fn ring(&self) {
+        if let Some(bell) = self.bell.get() {
+            bell.ring_loss();
+        }
+    }
+
+    /// Counts losses; returns how many of the same severities were lost for the reason before.
+    pub(crate) fn lost(&self, reason: LossReason, records: impl Into<Tally>) -> u64 {
+        let mut before = 0;
+        let records = records.into();
+        for (band, records) in records.iter() {
+            before += self.lost[reason as usize].0[band as usize].fetch_add(records, AcqRel);
+        }
+        self.ring();
+        before
     }
 
     pub(crate) fn lost_by(&self, reason: LossReason) -> u64 {
-        self.lost[reason as usize].load(SeqCst)
+        self.lost[reason as usize].read().total()
+    }
+
+    /// What the batch processor holds.
+    pub(crate) fn in_batch(&self) -> Tally {
+        let handed = self.handed.read();
+        self.admitted.0.read().minus(&handed)
+    }
+
+    /// What the worker of the batch processor has taken so far.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn handed_total(&self) -> u64 {
+        self.handed.read().total()
     }
 
     pub(crate) fn counts(&self) -> SignalCounts {
         // What has become of records is read before what was admitted: the other way round, a
         // record delivered in between would make the pending negative.
         let mut counts = SignalCounts {
-            delivered: self.delivered.load(SeqCst),
+            delivered: self.delivered.read(),
+            filtered: self.filtered.read(),
+            spooled: self.spooled.read(),
             ..SignalCounts::default()
         };
         for (count, live) in counts.lost.iter_mut().zip(&self.lost) {
-            *count = live.load(SeqCst);
+            *count = live.read();
         }
-        counts.emitted = self.admitted.load(SeqCst)
-            + counts.lost_by(LossReason::QueueFull)
-            + counts.lost_by(LossReason::AfterShutdown);
+        counts.summaries = self.summaries.load(Acquire);
+        counts.recovered = self.recovered.read();
+        counts.emitted = self.admitted.0.read().plus(&counts.filtered);
+        for reason in LossReason::ALL {
+            if reason.is_before_admission() {
+                counts.emitted = counts.emitted.plus(&counts.lost[reason as usize]);
+            }
+        }
         counts
     }
 }
 
+type Source = Arc<dyn Fn(&mut SourceCounts) + Send + Sync>;
+
 /// The live counters of all signals.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Ledger {
-    signals: [SignalLedger; Signal::ALL.len()],
+    signals: [Arc<SignalLedger>; Signal::ALL.len()],
+    /// Who counts log records that never came as far as the pipeline.
+    sources: Mutex<Vec<Source>>,
 }
 
 impl Ledger {
-    pub(crate) fn signal(&self, signal: Signal) -> &SignalLedger {
+    pub(crate) fn signal(&self, signal: Signal) -> &Arc<SignalLedger> {
         &self.signals[signal as usize]
+    }
+
+    pub(crate) fn add_source(&self, source: Source) {
+        self.lock().push(source);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -255,7 +226,22 @@ impl Ledger {
         for signal in Signal::ALL {
             counts.signals[signal as usize] = self.signal(signal).counts();
         }
+        // Other people's code runs outside of the lock.
+        let sources = self.lock().clone();
+        for source in sources {
+            let mut theirs = SourceCounts::default();
+            source(&mut theirs);
+            counts.signals[Signal::Logs as usize].add_source(&theirs);
+        }
         counts
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("signals", &self.signals)
+            .finish_non_exhaustive()
     }
 }
 
@@ -264,30 +250,79 @@ mod tests {
     use super::*;
 
     #[test]
-    fn emitted_is_delivered_and_lost_and_pending() {
-        let ledger = SignalLedger::default();
-        ledger.admitted.fetch_add(7, SeqCst);
-        ledger.lost(LossReason::QueueFull, 2);
-        ledger.lost(LossReason::AfterShutdown, 1);
-        ledger.lost(LossReason::Rejected, 3);
-        ledger.delivered(2);
-        let counts = ledger.counts();
-        assert_eq!(counts.emitted(), 10);
-        assert_eq!(counts.lost(), 6);
+    fn emitted_is_everything_that_became_of_records() {
+        let ledger = Ledger::default();
+        let logs = ledger.signal(Signal::Logs);
+        for _ in 0..7 {
+            logs.admit(SeverityBand::Warn);
+        }
+        logs.lost(LossReason::QueueFull, Tally::of(SeverityBand::Trace, 2));
+        logs.lost(LossReason::AfterShutdown, 1);
+        logs.lost(LossReason::Rejected, Tally::of(SeverityBand::Warn, 3));
+        logs.delivered(Tally::of(SeverityBand::Warn, 2));
+        ledger.add_source(Arc::new(|source| {
+            source.sampled(SeverityBand::Debug, 4);
+            source.filtered(SeverityBand::Debug, 5);
+            source.limited(SeverityBand::Debug, 6);
+            source.lost(LossReason::Reentrant, SeverityBand::Error, 1);
+            source.dropped_attributes(9);
+        }));
+        let counts = *ledger.counts().logs();
+        assert_eq!(counts.emitted(), 10 + 4 + 5 + 6 + 1);
+        assert_eq!(counts.emitted_of(SeverityBand::Debug), 15);
+        assert_eq!(
+            (counts.sampled(), counts.filtered(), counts.limited()),
+            (4, 5, 6)
+        );
+        assert_eq!(counts.lost(), 7);
+        assert_eq!(
+            counts.lost_of(LossReason::QueueFull, SeverityBand::Trace),
+            2
+        );
+        assert_eq!(counts.lost_of(LossReason::QueueFull, SeverityBand::Warn), 0);
+        assert_eq!((counts.rejected(), counts.dropped()), (3, 4));
         assert_eq!(counts.pending(), 2);
+        assert_eq!(counts.dropped_attributes(), 9);
         assert_eq!(
             counts.to_string(),
-            "10 emitted, 2 delivered, 6 lost (after_shutdown 1, queue_full 2, rejected 3), 2 pending"
+            "26 emitted, 2 delivered, 5 filtered, 4 sampled, 6 limited, 7 lost (after_shutdown 1, \
+             queue_full 2, reentrant 1, rejected 3), 2 pending"
+        );
+        assert_eq!(
+            format!("{:#}", ledger.counts()),
+            "logs
+  emitted                      26
+  delivered                     2
+  filtered                      5
+  sampled                       4
+  limited                       6
+  queue_full                    2  lost: 2 trace
+  after_shutdown                1  lost: 1 info
+  rejected                      3  lost: 3 warn
+  reentrant                     1  lost: 1 error
+  pending                       2
+  dropped attributes            9"
         );
     }
 
     #[test]
-    fn every_reason_has_its_own_slot_and_name() {
-        for (index, reason) in LossReason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, index);
-        }
-        let names: std::collections::BTreeSet<_> =
-            LossReason::ALL.iter().map(|r| r.as_str()).collect();
-        assert_eq!(names.len(), LossReason::ALL.len());
+    fn what_is_on_disk_is_neither_lost_nor_pending() {
+        let ledger = SignalLedger::default();
+        ledger.admit(SeverityBand::Info);
+        ledger.spooled.add(&1.into());
+        ledger.recovered.add(&5.into());
+        ledger.spooled.add(&5.into());
+        let counts = ledger.counts();
+        assert_eq!((counts.emitted(), counts.recovered()), (1, 5));
+        assert_eq!(
+            (counts.spooled(), counts.pending(), counts.lost()),
+            (6, 0, 0)
+        );
+        ledger.spooled.subtract(&5.into());
+        ledger.delivered(5);
+        assert_eq!(
+            (ledger.counts().spooled(), ledger.counts().pending()),
+            (1, 0)
+        );
     }
 }

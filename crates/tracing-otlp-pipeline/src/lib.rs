@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! SDK Logger, SDK Tracer        the application's threads
-//!    │  door       count, check for room
+//!    │  door       count; admit by severity, while there is room
 //!    │  batch      the official batch processors
 //!    │  encode     the official OTLP exporters write the body          the SDK's worker threads
 //!    │  deliver    bounded queue, one thread, outcomes
@@ -17,6 +17,11 @@
 //! What it promises: the calling thread never waits for the network; nothing that happens in here
 //! becomes telemetry again; flush and shutdown keep their deadline on any thread of any runtime; and
 //! every record that goes in is counted as delivered, as pending, or as lost for one named reason.
+//!
+//! # Features
+//!
+//! - `grpc`, `tls`, `zstd` (default): what the names say.
+//! - `metrics`: `PipelineBuilder::with_meter_provider` shows the ledger as `otel.sdk.*` metrics.
 //!
 //! # Examples
 //!
@@ -40,6 +45,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admit;
 mod batch;
 mod builder;
 mod deliver;
@@ -47,6 +53,8 @@ mod door;
 mod encode;
 mod error;
 mod ledger;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod notice;
 mod pipeline;
 mod report;
@@ -54,9 +62,10 @@ mod settings;
 mod unwind;
 mod wire;
 
+pub use admit::{AdmissionSettings, SeverityBand};
 pub use builder::PipelineBuilder;
 pub use error::Error;
-pub use ledger::{Counts, LossReason, SignalCounts};
+pub use ledger::{Counts, LossReason, SignalCounts, SourceCounts};
 pub use notice::Notice;
 pub use pipeline::Pipeline;
 pub use report::Report;

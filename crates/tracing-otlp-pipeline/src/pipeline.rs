@@ -10,14 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opentelemetry::Context;
+use opentelemetry::{Context, logs::Severity};
 use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
 
 use crate::{
+    admit::Tally,
     builder::PipelineBuilder,
     deliver::queue::Queue,
     door::{DeliveryComesLater, Door, deadline},
-    ledger::Counts,
+    ledger::{Counts, SourceCounts},
     report::Report,
     settings::Signal,
 };
@@ -70,6 +71,42 @@ impl Pipeline {
     /// What became of everything emitted so far.
     pub fn counts(&self) -> Counts {
         self.inner.queue.ledger().counts()
+    }
+
+    /// Has counts and reports include what somebody in front of the pipeline counts, for example
+    /// a layer that left out log records.
+    ///
+    /// The closure fills in totals since the start. It runs whenever counts are taken, on the
+    /// thread that takes them, so it should be quick; it must not take counts itself.
+    pub fn add_source(&self, source: impl Fn(&mut SourceCounts) + Send + Sync + 'static) {
+        self.inner.queue.ledger().add_source(Arc::new(source));
+    }
+
+    /// What to call when a logger of this pipeline did not want a record
+    /// ([`Logger::event_enabled`](opentelemetry::logs::Logger::event_enabled)), right after it was
+    /// asked and on the same thread.
+    ///
+    /// What the pipeline's own processor turns away is counted there, and not again. But a logger
+    /// that was made after the shutdown has no processors, and refuses without asking anybody;
+    /// such a record is counted as `after_shutdown` here, and as filtered where no log records are
+    /// exported at all.
+    pub fn refusals(&self) -> impl Fn(Severity) + Send + Sync + 'static + use<> {
+        let queue = Arc::clone(&self.inner.queue);
+        let door = self
+            .inner
+            .doors
+            .iter()
+            .find(|door| door.signal() == Signal::Logs);
+        let door = door.cloned();
+        move |severity| {
+            let band = severity.into();
+            if let Some(door) = &door {
+                door.count_refusal(band);
+            } else {
+                let account = queue.ledger().signal(Signal::Logs);
+                account.filtered(Tally::of(band, 1));
+            }
+        }
     }
 
     /// Delivers everything emitted so far, or as much as the deadline allows, and reports.
@@ -286,6 +323,10 @@ impl Inner {
             .is_ok()
     }
 
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "once in the life of a pipeline"
+    )]
     fn report_unsettled(&self, before: Counts, start: Instant) -> Report {
         Report::new(self.queue.ledger().counts(), before, false, start.elapsed())
     }

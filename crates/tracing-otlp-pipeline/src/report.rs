@@ -21,6 +21,10 @@ pub struct Report {
 }
 
 impl Report {
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "one of them is kept; reports are rare"
+    )]
     pub(crate) fn new(counts: Counts, before: Counts, settled: bool, elapsed: Duration) -> Self {
         Self {
             counts,

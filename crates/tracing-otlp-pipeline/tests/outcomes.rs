@@ -15,11 +15,18 @@ use opentelemetry_proto::tonic::collector::{
 use prost::Message as _;
 use support::{BlackHole, PATIENCE, Reply, Said, Server, emit, nobody};
 use tracing_otlp_pipeline::{
-    Destination, LossReason, Notice, Pipeline, PipelineBuilder, Protocol, Report, Signal,
+    AdmissionSettings, Destination, LossReason, Notice, Pipeline, PipelineBuilder, Protocol,
+    Report, Signal,
 };
 
+/// Without records of its own, so that the counts are those of the test's records.
+fn quiet() -> PipelineBuilder {
+    let admission = AdmissionSettings::default().with_loss_summary(None);
+    Pipeline::builder().with_admission(admission)
+}
+
 fn to(url: &str, protocol: Protocol) -> PipelineBuilder {
-    Pipeline::builder().with_logs(
+    quiet().with_logs(
         Destination::from_base(Signal::Logs, url)
             .unwrap()
             .with_protocol(protocol)
@@ -104,7 +111,7 @@ fn a_partial_success_of_spans_counts_too() {
         "application/x-protobuf",
         response.encode_to_vec().into(),
     )]);
-    let pipeline = Pipeline::builder()
+    let pipeline = quiet()
         .with_traces(Destination::from_base(Signal::Traces, &server.url()).unwrap())
         .build()
         .unwrap();
@@ -202,7 +209,7 @@ fn no_answer_within_the_timeout_is_a_counted_loss() {
             .unwrap()
             .with_protocol(protocol)
             .with_timeout(Duration::from_millis(50));
-        let (report, said) = ten(Pipeline::builder().with_logs(destination));
+        let (report, said) = ten(quiet().with_logs(destination));
         assert_eq!(report.by_reason(), [("timeout", 10)].into());
         assert!(
             said.all()[0].ends_with("no answer within 50ms"),
@@ -222,7 +229,7 @@ fn a_grpc_connection_that_went_dead_is_not_used_again() {
         .unwrap()
         .with_protocol(Protocol::Grpc)
         .with_timeout(Duration::from_millis(500));
-    let pipeline = Pipeline::builder().with_logs(destination).build().unwrap();
+    let pipeline = quiet().with_logs(destination).build().unwrap();
     for _ in 0..3 {
         emit(pipeline.logger_provider().unwrap(), "x");
         assert!(pipeline.force_flush(PATIENCE).is_settled());
@@ -242,7 +249,7 @@ fn a_collector_that_goes_and_comes_back_is_one_line_each() {
     let said = Said::default();
     let theirs = said.clone();
     let destination = |signal| Destination::from_base(signal, &server.url()).unwrap();
-    let pipeline = Pipeline::builder()
+    let pipeline = quiet()
         .with_logs(destination(Signal::Logs))
         .with_traces(destination(Signal::Traces))
         .on_notice(move |notice| {
@@ -307,7 +314,7 @@ fn secrets_in_the_url_are_in_no_notice() {
     let url = nobody().replace("http://", "http://zoe:s3cret@");
     let destination =
         Destination::new(Signal::Logs, &format!("{url}/v1/logs?token=s3cret")).unwrap();
-    let (_, said) = ten(Pipeline::builder().with_logs(destination));
+    let (_, said) = ten(quiet().with_logs(destination));
     let said = said.all();
     assert_eq!(said.len(), 1);
     assert!(

@@ -15,7 +15,9 @@ use opentelemetry_sdk::{
     logs::{LogProcessor, SdkLogRecord, SdkLogger, SdkLoggerProvider},
 };
 use support::{PATIENCE, Reply, Said, Server, emit};
-use tracing_otlp_pipeline::{Destination, LossReason, Pipeline, Protocol, Signal};
+use tracing_otlp_pipeline::{
+    AdmissionSettings, Destination, LossReason, Pipeline, Protocol, Signal,
+};
 
 /// Takes the observed time out of records whose body is "poison": the official conversion unwraps
 /// it.
@@ -52,6 +54,7 @@ fn a_panic_while_encoding_costs_one_batch_and_is_counted() {
         let theirs = said.clone();
         let destination = Destination::from_base(Signal::Logs, &server.url()).unwrap();
         let pipeline = Pipeline::builder()
+            .with_admission(AdmissionSettings::default().with_loss_summary(None))
             .with_logs(destination.with_protocol(protocol))
             .map_logger_provider(|builder| builder.with_log_processor(Poison::new()))
             .on_notice(move |notice| theirs.say(notice))
@@ -80,6 +83,7 @@ fn a_callback_that_panics_costs_nothing() {
     let said = Said::default();
     let theirs = said.clone();
     let pipeline = Pipeline::builder()
+        .with_admission(AdmissionSettings::default().with_loss_summary(None))
         .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
         .on_notice(move |notice| {
             theirs.say(notice);

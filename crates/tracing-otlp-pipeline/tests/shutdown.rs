@@ -28,8 +28,8 @@ use opentelemetry_sdk::{
 };
 use support::{BlackHole, PATIENCE, Received, Reply, Said, Server, emit, eventually};
 use tracing_otlp_pipeline::{
-    BatchSettings, DeliverySettings, Destination, LossReason, Pipeline, PipelineBuilder, Protocol,
-    Report, Signal,
+    AdmissionSettings, BatchSettings, DeliverySettings, Destination, LossReason, Pipeline,
+    PipelineBuilder, Protocol, Report, Signal,
 };
 
 /// Short, for shutdowns that are meant to reach it.
@@ -39,7 +39,11 @@ const SLACK: Duration = Duration::from_secs(5);
 
 fn logs_to(url: &str) -> PipelineBuilder {
     let destination = Destination::from_base(Signal::Logs, url).unwrap();
-    Pipeline::builder().with_logs(destination.with_timeout(PATIENCE))
+    // Without records of its own, so that the counts are those of the test's records.
+    let admission = AdmissionSettings::default().with_loss_summary(None);
+    Pipeline::builder()
+        .with_admission(admission)
+        .with_logs(destination.with_timeout(PATIENCE))
 }
 
 fn emit_many(pipeline: &Pipeline, records: usize) {
@@ -313,6 +317,7 @@ fn a_full_batch_queue_is_counted_at_once_and_exactly() {
         .with_scheduled_delay(PATIENCE);
     let pipeline = logs_to(&server.url())
         .with_log_batch(batch)
+        .with_admission(AdmissionSettings::first_come().with_loss_summary(None))
         .on_notice({
             let (entered, release) = (Arc::clone(&entered), Arc::clone(&release));
             move |notice| {

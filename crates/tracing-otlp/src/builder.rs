@@ -9,9 +9,10 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use tracing_otlp_layer::{LogLayer, SpanEvents};
+use tracing_otlp_layer::{LayerCounts, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
-    BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol, Signal,
+    AdmissionSettings, BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol,
+    Signal,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -21,6 +22,7 @@ use crate::console::Console;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::guard::Guard;
+use crate::ledger;
 use crate::propagation;
 use crate::say::say;
 use crate::telemetry::{Inner, Loggers, Quietly, Telemetry};
@@ -42,6 +44,7 @@ pub struct TelemetryBuilder {
     sampler: Option<Sampler>,
     log_batch: Option<BatchSettings>,
     span_batch: Option<BatchSettings>,
+    admission: AdmissionSettings,
     delivery: DeliverySettings,
     span_events: SpanEvents,
     log_layer: LogLayerSetup,
@@ -60,6 +63,7 @@ impl TelemetryBuilder {
             sampler: None,
             log_batch: None,
             span_batch: None,
+            admission: AdmissionSettings::default(),
             delivery: DeliverySettings::default(),
             span_events: SpanEvents::default(),
             log_layer: Box::new(|layer| layer),
@@ -153,6 +157,12 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Which records may wait for a batch while the queue fills, and which leave at once.
+    pub fn with_admission(mut self, admission: AdmissionSettings) -> Self {
+        self.admission = admission;
+        self
+    }
+
     /// Bounds of the delivery queue, and the shutdown deadline.
     pub fn with_delivery(mut self, delivery: DeliverySettings) -> Self {
         self.delivery = delivery;
@@ -234,6 +244,7 @@ impl TelemetryBuilder {
             .with_resource(resource)
             .with_log_batch(log_batch)
             .with_span_batch(span_batch)
+            .with_admission(self.admission)
             .with_delivery(self.delivery)
             .map_tracer_provider(move |provider| provider.with_sampler(sampler))
             .on_notice(self.on_notice);
@@ -244,6 +255,8 @@ impl TelemetryBuilder {
             pipeline = pipeline.with_traces(traces);
         }
         let pipeline = pipeline.build().map_err(Error::pipeline)?;
+        let layer_counts = LayerCounts::default();
+        pipeline.add_source(ledger::source(&layer_counts));
         let logs = pipeline
             .logger_provider()
             .cloned()
@@ -260,6 +273,7 @@ impl TelemetryBuilder {
             logs: Quietly::new(Loggers::of(logs)),
             spans: Quietly::new(spans),
             deadline,
+            layer_counts,
             log_layer: Box::new(move |layer| setup(layer.with_limits(limits.clone()))),
             span_events: self.span_events,
             console,

@@ -49,6 +49,7 @@ mod console;
 mod environment;
 mod error;
 mod guard;
+mod ledger;
 mod panic;
 pub mod propagation;
 mod say;
@@ -65,8 +66,8 @@ pub use tracing_otlp_layer::{
     current_ids, exception, exception_with_backtrace, nested,
 };
 pub use tracing_otlp_pipeline::{
-    BatchSettings, Compression, Counts, DeliverySettings, Destination, LossReason, Notice,
-    Protocol, Report, Signal, SignalCounts,
+    AdmissionSettings, BatchSettings, Compression, Counts, DeliverySettings, Destination,
+    LossReason, Notice, Protocol, Report, SeverityBand, Signal, SignalCounts,
 };
 
 pub use opentelemetry;

@@ -15,7 +15,7 @@ use opentelemetry::{Context, InstrumentationScope, global};
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing_core::{LevelFilter, Subscriber};
-use tracing_otlp_layer::{LogBridge, LogLayer, SpanEvents, span_layer_with};
+use tracing_otlp_layer::{LayerCounts, LogBridge, LogLayer, SpanEvents, span_layer_with};
 use tracing_otlp_pipeline::{Counts, Pipeline, Report};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Layered;
@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) logs: Quietly<Loggers>,
     pub(crate) spans: Quietly<SdkTracerProvider>,
     pub(crate) deadline: Duration,
+    /// What all the log layers made here count into.
+    pub(crate) layer_counts: LayerCounts,
     pub(crate) log_layer: LogLayerSetup,
     pub(crate) span_events: SpanEvents,
     pub(crate) console: Console,
@@ -188,7 +190,9 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let layer = (self.inner.log_layer)(LogLayer::new(&*self.inner.logs));
+        let layer = (self.inner.log_layer)(LogLayer::new(&*self.inner.logs))
+            .with_counts(&self.inner.layer_counts)
+            .with_on_refused(self.inner.pipeline.refusals());
         let check = LinkCheck {
             counts: layer.counts(),
             has_span_layer: Arc::clone(&self.inner.has_span_layer),
@@ -249,7 +253,11 @@ impl Telemetry {
         &self.inner.spans
     }
 
-    /// What has become of every record and span so far.
+    /// What has become of every record and span so far, from the log layers to the destination.
+    ///
+    /// Every event that reached a log layer is in it: also those that were left out with their
+    /// trace (`sampled`), that nobody exports (`filtered`), or that arose where nothing can be
+    /// emitted (`reentrant`, `thread_end`). What telemetry itself logs is not.
     pub fn counts(&self) -> Counts {
         self.inner.pipeline.counts()
     }

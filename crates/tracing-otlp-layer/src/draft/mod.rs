@@ -98,8 +98,20 @@ impl<'a> Draft<'a> {
                 self.limits,
             ));
         }
+        if self.dropped > 0 {
+            // Beyond the limits: it tells of them.
+            let dropped = AnyValue::Int(self.dropped.into());
+            match self.slot(&DROPPED_ATTRIBUTES_COUNT) {
+                Some(slot) => *slot = dropped,
+                None => self.attributes.push((DROPPED_ATTRIBUTES_COUNT, dropped)),
+            }
+        }
     }
 }
+
+/// Where a record has no field for the number (Common concepts, "Mapping to non-OTLP Formats",
+/// "Dropped Attributes Count"); what encodes OTLP turns it into one.
+const DROPPED_ATTRIBUTES_COUNT: Key = Key::from_static_str("otel.dropped_attributes_count");
 
 #[cfg(test)]
 mod tests {
@@ -132,5 +144,10 @@ mod tests {
         draft.set("a", int(3));
         assert_eq!(draft.attributes, vec![("a".into(), int(3))]);
         assert_eq!(draft.dropped, 1);
+        draft.finish();
+        assert_eq!(
+            draft.attributes[1..],
+            [("otel.dropped_attributes_count".into(), int(1))]
+        );
     }
 }

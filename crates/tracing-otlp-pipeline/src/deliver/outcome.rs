@@ -144,6 +144,7 @@ impl Watch {
     pub(crate) fn look_at(&self, ledger: &Ledger) {
         let inside = [
             LossReason::QueueFull,
+            LossReason::QueueBytesFull,
             LossReason::DeliveryQueueFull,
             LossReason::Encode,
             LossReason::Panic,

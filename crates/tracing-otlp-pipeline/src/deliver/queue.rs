@@ -8,13 +8,14 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering::SeqCst},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use tokio::sync::Notify;
 
 use crate::{
+    admit::Tally,
     encode::Request,
     ledger::{Ledger, LossReason},
     settings::{DeliverySettings, Signal},
@@ -45,6 +46,7 @@ pub(crate) enum Refusal {
 struct InFlight {
     signal: Signal,
     records: u64,
+    severities: Tally,
     bytes: usize,
 }
 
@@ -120,7 +122,7 @@ impl Queue {
             } else if records > self.max_records || bytes > self.max_bytes {
                 self.ledger
                     .signal(request.signal)
-                    .lost(LossReason::DeliveryQueueFull, request.records);
+                    .lost(LossReason::DeliveryQueueFull, request.severities);
                 Err(Refusal::Full)
             } else {
                 state.records = records;
@@ -136,7 +138,7 @@ impl Queue {
     }
 
     /// Counts records that never became a request.
-    pub(crate) fn lose(&self, signal: Signal, reason: LossReason, records: u64) {
+    pub(crate) fn lose(&self, signal: Signal, reason: LossReason, records: impl Into<Tally>) {
         {
             let state = self.lock();
             if !state.finished {
@@ -172,6 +174,7 @@ impl Queue {
             InFlight {
                 signal,
                 records: request.records,
+                severities: request.severities,
                 bytes: request.body.len(),
             },
         );
@@ -189,8 +192,9 @@ impl Queue {
             state.records -= request.records;
             state.bytes -= request.bytes;
             let account = self.ledger.signal(request.signal);
-            account.delivered(outcome.delivered);
-            account.lost(outcome.reason, outcome.lost);
+            let (lost, delivered) = request.severities.split(outcome.lost);
+            account.delivered(delivered);
+            account.lost(outcome.reason, lost);
             self.changed.notify_all();
         }
         self.wake();
@@ -257,13 +261,10 @@ impl Queue {
         for signal in Signal::ALL {
             let account = self.ledger.signal(signal);
             if worker_lost(signal) {
-                let stuck = account
-                    .admitted
-                    .load(SeqCst)
-                    .saturating_sub(account.handed.load(SeqCst));
-                account.lost(LossReason::Panic, stuck);
+                account.lost(LossReason::Panic, account.in_batch());
             }
-            account.lost(LossReason::ShutdownDeadline, account.counts().pending());
+            let left = account.counts().pending_tally();
+            account.lost(LossReason::ShutdownDeadline, left);
         }
     }
 
@@ -279,6 +280,7 @@ mod tests {
     use std::{num::NonZeroUsize, time::Duration};
 
     use super::*;
+    use crate::admit::SeverityBand;
 
     fn queue(records: usize, bytes: usize) -> Queue {
         let settings = DeliverySettings::default()
@@ -294,13 +296,20 @@ mod tests {
             content_type: "",
             content_encoding: None,
             records,
+            severities: records.into(),
+        }
+    }
+
+    fn admit(queue: &Queue, signal: Signal, records: u64) {
+        for _ in 0..records {
+            queue.ledger().signal(signal).admit(SeverityBand::Info);
         }
     }
 
     fn push(queue: &Queue, signal: Signal, records: u64, bytes: usize) -> Result<(), Refusal> {
         let account = queue.ledger().signal(signal);
-        account.admitted.fetch_add(records, SeqCst);
-        account.handed.fetch_add(records, SeqCst);
+        admit(queue, signal, records);
+        account.handed(&records.into());
         queue.push(request(signal, records, bytes))
     }
 
@@ -393,11 +402,7 @@ mod tests {
     #[test]
     fn what_a_dead_worker_held_is_not_blamed_on_the_deadline() {
         let queue = queue(100, 1000);
-        queue
-            .ledger()
-            .signal(Signal::Logs)
-            .admitted
-            .fetch_add(3, SeqCst);
+        admit(&queue, Signal::Logs, 3);
         queue.close(Instant::now(), |signal| signal == Signal::Logs);
         let logs = *queue.ledger().counts().logs();
         assert_eq!(logs.lost_by(LossReason::Panic), 3);

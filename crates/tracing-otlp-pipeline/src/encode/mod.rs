@@ -3,18 +3,25 @@
 //! Stands between `batch` and `deliver`: runs on the worker of the official batch processor and
 //! never waits for anything.
 //!
-//! The official exporter converts and compresses (`official`); JSON and what the official exporter
-//! was told otherwise by the environment are made here (`json`, `compress`).
+//! The official exporter converts and compresses (`official`); JSON, what the official exporter
+//! was told otherwise by the environment, and the one field that it does not fill are made here
+//! (`json`, `compress`, `dropped`). Before that, one look at every record says what the batch holds
+//! (`scan`).
 
 use std::fmt;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use crate::settings::{Compression, Destination, Protocol, Signal};
+use crate::{
+    admit::Tally,
+    settings::{Compression, Destination, Protocol, Signal},
+};
 
 pub(crate) mod compress;
+mod dropped;
 mod json;
 pub(crate) mod official;
+pub(crate) mod scan;
 
 /// One encoded request, ready to be sent as often as needed.
 #[derive(Clone)]
@@ -25,6 +32,8 @@ pub(crate) struct Request {
     /// For gRPC the encoding of the message inside the frame.
     pub(crate) content_encoding: Option<&'static str>,
     pub(crate) records: u64,
+    /// The same records by severity; their sum is `records`.
+    pub(crate) severities: Tally,
 }
 
 impl fmt::Debug for Request {
@@ -73,7 +82,8 @@ impl Shape {
     }
 
     /// Gives the body that was captured from the official exporter the shape.
-    fn fit(&self, captured: Bytes, records: u64) -> Result<Request, String> {
+    fn fit(&self, captured: Bytes, records: impl Into<Tally>) -> Result<Request, String> {
+        let severities = records.into();
         let Self {
             signal,
             protocol,
@@ -108,7 +118,8 @@ impl Shape {
             body: self.within(body, "finished")?,
             content_type,
             content_encoding: compression.encoding(),
-            records,
+            records: severities.total(),
+            severities,
         })
     }
 

@@ -26,7 +26,7 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter as _},
 };
 
-use super::{EncodeError, Request, Shape};
+use super::{EncodeError, Request, Shape, compress, dropped, scan::Scan};
 use crate::{
     error::Error,
     settings::{Compression, Protocol},
@@ -82,11 +82,11 @@ impl LogEncoder {
     pub(crate) async fn encode(
         &self,
         batch: LogBatch<'_>,
-        records: u64,
+        scan: &Scan,
     ) -> Result<Request, EncodeError> {
         self.capture.put(None);
         let exported = caught_async(self.official.export(batch)).await;
-        finish(exported, &self.capture, &self.shape, records)
+        finish(exported, &self.capture, &self.shape, scan)
     }
 
     pub(crate) fn set_resource(&mut self, resource: &Resource) {
@@ -123,14 +123,14 @@ impl SpanEncoder {
     pub(crate) async fn encode(
         &self,
         mut batch: Vec<SpanData>,
-        records: u64,
+        scan: &Scan,
     ) -> Result<Request, EncodeError> {
         for span in &mut batch {
             unique(&mut span.attributes);
         }
         self.capture.put(None);
         let exported = caught_async(self.official.export(batch)).await;
-        finish(exported, &self.capture, &self.shape, records)
+        finish(exported, &self.capture, &self.shape, scan)
     }
 
     pub(crate) fn set_resource(&mut self, resource: &Resource) {
@@ -185,7 +185,7 @@ fn finish(
     exported: Result<OTelSdkResult, crate::unwind::Panicked>,
     capture: &Capture,
     shape: &Shape,
-    records: u64,
+    scan: &Scan,
 ) -> Result<Request, EncodeError> {
     match exported {
         Err(_) => return Err(EncodeError::Panicked),
@@ -195,7 +195,16 @@ fn finish(
     let captured = capture
         .put(None)
         .ok_or_else(|| EncodeError::Failed("the official exporter sent nothing".to_owned()))?;
-    match crate::unwind::caught(|| shape.fit(captured, records)) {
+    let fit = || {
+        let captured = if scan.has_dropped_attributes {
+            let encoding = compress::recognise(&captured);
+            dropped::patch(compress::decompress(encoding, captured, shape.max_bytes)?)?
+        } else {
+            captured
+        };
+        shape.fit(captured, scan.records)
+    };
+    match crate::unwind::caught(fit) {
         Ok(fitted) => fitted.map_err(EncodeError::Failed),
         Err(_) => Err(EncodeError::Panicked),
     }

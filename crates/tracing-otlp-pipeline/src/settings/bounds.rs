@@ -10,8 +10,12 @@ use crate::error::Error;
 /// How the official batch processor of one signal collects records.
 ///
 /// The defaults are those of the specification (SDK environment variables, "Batch Span Processor"
-/// and "Batch `LogRecord` Processor"): a queue of 2048, batches of 512, an export timeout of 30
-/// seconds, and a delay of 1 second for logs or 5 seconds for spans.
+/// and "Batch `LogRecord` Processor"): batches of 512, an export timeout of 30 seconds, a delay of
+/// 1 second for logs or 5 seconds for spans, and a queue of 2,048 spans. The queue of log records
+/// is longer, 16,384: of the specification's 2,048 records, 64 threads that log 200 records each
+/// at once fill six queues before the worker has emptied the first, and INFO may only use
+/// [80 %](crate::AdmissionSettings) of it. An empty queue costs 256 KiB, and what it may hold is
+/// bounded in bytes too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchSettings {
     max_queue_size: NonZeroUsize,
@@ -21,10 +25,10 @@ pub struct BatchSettings {
 }
 
 impl BatchSettings {
-    /// The specification's defaults for log records.
+    /// The defaults for log records: the specification's, but a queue of 16,384.
     pub fn logs() -> Self {
         Self {
-            max_queue_size: NonZeroUsize::MIN.saturating_add(2047),
+            max_queue_size: NonZeroUsize::MIN.saturating_add(16_384 - 1),
             max_export_batch_size: NonZeroUsize::MIN.saturating_add(511),
             scheduled_delay: Duration::from_secs(1),
             export_timeout: Duration::from_secs(30),
@@ -34,12 +38,14 @@ impl BatchSettings {
     /// The specification's defaults for spans.
     pub fn spans() -> Self {
         Self {
+            max_queue_size: NonZeroUsize::MIN.saturating_add(2048 - 1),
             scheduled_delay: Duration::from_secs(5),
             ..Self::logs()
         }
     }
 
-    /// Sets how many records may wait for a batch; more are lost as `queue_full`.
+    /// Sets how many records may wait for a batch; more are lost as `queue_full`, the least severe
+    /// [before](crate::AdmissionSettings) the queue is quite full.
     #[must_use]
     pub fn with_max_queue_size(mut self, records: NonZeroUsize) -> Self {
         self.max_queue_size = records;
@@ -87,6 +93,11 @@ impl BatchSettings {
     /// How long one request may take.
     pub fn export_timeout(&self) -> Duration {
         self.export_timeout
+    }
+
+    /// A batch that can fill: no larger than the queue.
+    pub(crate) fn batch_within_queue(&self) -> usize {
+        self.max_export_batch_size.min(self.max_queue_size).get()
     }
 
     pub(crate) fn validate(&self, signal: Signal) -> Result<(), Error> {
@@ -186,7 +197,8 @@ mod tests {
     #[test]
     fn batch_settings_that_misbehave_in_the_sdk_are_refused() {
         BatchSettings::logs().validate(Signal::Logs).unwrap();
-        assert_eq!(BatchSettings::logs().max_queue_size().get(), 2048);
+        assert_eq!(BatchSettings::logs().max_queue_size().get(), 16_384);
+        assert_eq!(BatchSettings::spans().max_queue_size().get(), 2048);
         assert_eq!(BatchSettings::spans().max_export_batch_size().get(), 512);
         assert_eq!(BatchSettings::spans().scheduled_delay().as_secs(), 5);
         let zero = BatchSettings::logs().with_scheduled_delay(Duration::ZERO);

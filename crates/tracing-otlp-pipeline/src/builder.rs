@@ -16,7 +16,7 @@ use crate::{
     batch::{LogPipe, SpanPipe},
     deliver::{
         queue::Queue,
-        thread::{self, Route},
+        thread::{self, Connectivity, Route},
     },
     door::Door,
     encode::{
@@ -24,7 +24,8 @@ use crate::{
         official::{LogEncoder, SpanEncoder},
     },
     error::Error,
-    notice::{Callback, Notice, Notifier},
+    event::DeliveryEvent,
+    notice::{Callback, EventCallback, Notice, Notifier},
     pipeline::Pipeline,
     settings::{BatchSettings, DeliverySettings, Destination, Signal},
 };
@@ -42,6 +43,8 @@ pub struct PipelineBuilder {
     span_batch: Option<BatchSettings>,
     delivery: DeliverySettings,
     callback: Option<Callback>,
+    on_event: Option<EventCallback>,
+    connectivity: Option<Connectivity>,
     map_logger_provider: Map<LoggerProviderBuilder>,
     map_tracer_provider: Map<TracerProviderBuilder>,
 }
@@ -91,6 +94,32 @@ impl PipelineBuilder {
     /// time nothing is delivered.
     pub fn on_notice(mut self, callback: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
         self.callback = Some(Arc::new(callback));
+        self
+    }
+
+    /// Calls back with everything that becomes of requests; without it nothing is told.
+    ///
+    /// The callback runs on the delivery thread, outside of any lock and with telemetry suppressed.
+    /// It may panic, but while it takes its time nothing is delivered.
+    pub fn on_event(
+        mut self,
+        callback: impl Fn(&DeliveryEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_event = Some(Arc::new(callback));
+        self
+    }
+
+    /// Asks the callback whether the process can reach the network; without it the answer is yes.
+    ///
+    /// While the answer is no, nothing is sent: no attempt is made, no deadline of a request comes
+    /// nearer, and what is emitted waits in the queue (or goes to the spool when that is full). The
+    /// callback is asked on the delivery thread before something is sent, and every second while
+    /// the answer is no; it should answer at once. See also [`Pipeline::set_online`].
+    pub fn with_connectivity(
+        mut self,
+        is_online: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.connectivity = Some(Arc::new(is_online));
         self
     }
 
@@ -146,11 +175,12 @@ impl PipelineBuilder {
                 routes.push(Route {
                     destination: destination.clone(),
                     timeout: destination.timeout().min(batch.export_timeout()),
+                    shape: Shape::of(destination, delivery.max_request_bytes.get()),
                 });
             }
         }
 
-        let notifier = Notifier::new(self.callback);
+        let notifier = Notifier::new(self.callback).with_events(self.on_event);
         let queue = Arc::new(Queue::new(&delivery, Arc::default()));
         let resource = self.resource.unwrap_or_else(|| Resource::builder().build());
         let mut doors = Vec::new();
@@ -189,6 +219,7 @@ impl PipelineBuilder {
                 routes,
                 delivery.connect_timeout,
                 notifier,
+                self.connectivity,
             )?;
         }
         let logger_provider = log_pipe.map(|pipe| {

@@ -3,7 +3,7 @@
 //! Stands beside the whole way: `batch` writes what enters, `encode` and `deliver` write what
 //! becomes of it, the report reads.
 //!
-//! The invariant: `emitted == delivered + lost + pending`, where a record is counted as lost under
+//! The invariant: `emitted == delivered + lost + spooled + pending`, where a record is counted as lost under
 //! exactly one reason. `emitted` is never stored: it is the sum of the admitted, the refused for a
 //! full queue and the refused after shutdown, so no reader can catch a record between two counters.
 
@@ -37,11 +37,17 @@ pub enum LossReason {
     ShutdownDeadline,
     /// Code that handled the batch panicked.
     Panic,
+    /// One record alone was larger than the destination takes.
+    TooLarge,
+    /// The destination did not accept the credentials.
+    Unauthorized,
+    /// The destination kept answering that it cannot take the records now.
+    Unavailable,
 }
 
 impl LossReason {
     /// Every reason, in the order of the way of a record.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::QueueFull,
         Self::AfterShutdown,
         Self::DeliveryQueueFull,
@@ -51,10 +57,14 @@ impl LossReason {
         Self::Rejected,
         Self::ShutdownDeadline,
         Self::Panic,
+        Self::TooLarge,
+        Self::Unauthorized,
+        Self::Unavailable,
     ];
 
     /// The name used in reports: `queue_full`, `after_shutdown`, `delivery_queue_full`, `encode`,
-    /// `unreachable`, `timeout`, `rejected`, `shutdown_deadline` or `panic`.
+    /// `unreachable`, `timeout`, `rejected`, `shutdown_deadline`, `panic`, `too_large`,
+    /// `unauthorized` or `unavailable`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
@@ -66,6 +76,9 @@ impl LossReason {
             Self::Rejected => "rejected",
             Self::ShutdownDeadline => "shutdown_deadline",
             Self::Panic => "panic",
+            Self::TooLarge => "too_large",
+            Self::Unauthorized => "unauthorized",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -81,6 +94,9 @@ impl fmt::Display for LossReason {
 pub struct SignalCounts {
     emitted: u64,
     delivered: u64,
+    spooled: u64,
+    replayed: u64,
+    replayed_lost: u64,
     lost: [u64; LossReason::ALL.len()],
 }
 
@@ -95,6 +111,23 @@ impl SignalCounts {
         self.delivered
     }
 
+    /// How many of them are on disk: written to the spool, and not delivered from there yet.
+    pub fn spooled(&self) -> u64 {
+        self.spooled
+    }
+
+    /// How many records that an earlier process had left in the spool a destination acknowledged.
+    ///
+    /// They were not emitted by this process, so they are in none of the other counts.
+    pub fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
+    /// How many records that an earlier process had left in the spool were lost.
+    pub fn replayed_lost(&self) -> u64 {
+        self.replayed_lost
+    }
+
     /// How many were lost, for any reason.
     pub fn lost(&self) -> u64 {
         self.lost.iter().sum()
@@ -107,7 +140,8 @@ impl SignalCounts {
 
     /// How many are still on their way: waiting for a batch, for delivery or for an answer.
     pub fn pending(&self) -> u64 {
-        self.emitted.saturating_sub(self.delivered + self.lost())
+        self.emitted
+            .saturating_sub(self.delivered + self.lost() + self.spooled)
     }
 
     /// The losses by [name of the reason](LossReason::as_str); reasons without a loss are absent.
@@ -123,6 +157,9 @@ impl SignalCounts {
         let mut sum = *self;
         sum.emitted += other.emitted;
         sum.delivered += other.delivered;
+        sum.spooled += other.spooled;
+        sum.replayed += other.replayed;
+        sum.replayed_lost += other.replayed_lost;
         for (mine, theirs) in sum.lost.iter_mut().zip(other.lost) {
             *mine += theirs;
         }
@@ -147,10 +184,17 @@ impl fmt::Display for SignalCounts {
         if separator == ", " {
             f.write_str(")")?;
         }
-        match self.pending() {
-            0 => Ok(()),
-            pending => write!(f, ", {pending} pending"),
+        for (count, what) in [
+            (self.spooled, "spooled"),
+            (self.pending(), "pending"),
+            (self.replayed, "replayed"),
+            (self.replayed_lost, "lost in replay"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
         }
+        Ok(())
     }
 }
 
@@ -205,12 +249,32 @@ pub(crate) struct SignalLedger {
     /// Taken out of the batch processor by its worker.
     pub(crate) handed: AtomicU64,
     delivered: AtomicU64,
+    /// On disk, of what this process emitted.
+    spooled: AtomicU64,
+    /// Delivered and lost, of what an earlier process emitted.
+    replayed: AtomicU64,
+    replayed_lost: AtomicU64,
     lost: [AtomicU64; LossReason::ALL.len()],
 }
 
 impl SignalLedger {
     pub(crate) fn delivered(&self, records: u64) {
         self.delivered.fetch_add(records, SeqCst);
+    }
+
+    pub(crate) fn spooled(&self, records: u64) {
+        self.spooled.fetch_add(records, SeqCst);
+    }
+
+    /// Takes records out of the count of the spooled, because they count as something else now.
+    pub(crate) fn unspooled(&self, records: u64) {
+        self.spooled.fetch_sub(records, SeqCst);
+    }
+
+    /// Counts what became of records that an earlier process emitted.
+    pub(crate) fn replayed(&self, delivered: u64, lost: u64) {
+        self.replayed.fetch_add(delivered, SeqCst);
+        self.replayed_lost.fetch_add(lost, SeqCst);
     }
 
     /// Counts a loss; returns how many were lost for the reason before.
@@ -227,6 +291,9 @@ impl SignalLedger {
         // record delivered in between would make the pending negative.
         let mut counts = SignalCounts {
             delivered: self.delivered.load(SeqCst),
+            spooled: self.spooled.load(SeqCst),
+            replayed: self.replayed.load(SeqCst),
+            replayed_lost: self.replayed_lost.load(SeqCst),
             ..SignalCounts::default()
         };
         for (count, live) in counts.lost.iter_mut().zip(&self.lost) {

@@ -44,6 +44,7 @@ mod deliver;
 mod door;
 mod encode;
 mod error;
+mod event;
 mod ledger;
 mod notice;
 mod pipeline;
@@ -55,7 +56,11 @@ mod wire;
 pub use builder::PipelineBuilder;
 pub use error::Error;
 pub use ledger::{Counts, LossReason, SignalCounts};
+pub use event::{BreakerState, DeliveryEvent};
 pub use notice::Notice;
 pub use pipeline::Pipeline;
 pub use report::Report;
-pub use settings::{BatchSettings, Compression, DeliverySettings, Destination, Protocol, Signal};
+pub use settings::{
+    BatchSettings, BreakerSettings, Compression, DeliverySettings, Destination, Protocol,
+    RetrySettings, Signal,
+};

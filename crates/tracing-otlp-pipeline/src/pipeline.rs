@@ -72,6 +72,14 @@ impl Pipeline {
         self.inner.queue.ledger().counts()
     }
 
+    /// Tells the pipeline whether the process can reach the network; until told it assumes so.
+    ///
+    /// While it cannot, nothing is sent: no attempt is made, no deadline of a request comes nearer,
+    /// and what is emitted waits in the queue. A shutdown while offline sends nothing either.
+    pub fn set_online(&self, online: bool) {
+        self.inner.queue.set_online(online);
+    }
+
     /// Delivers everything emitted so far, or as much as the deadline allows, and reports.
     ///
     /// Blocks the calling thread, which may be any, inside or outside of a runtime; but not one

@@ -63,6 +63,11 @@ impl Report {
         self.counts.total().lost()
     }
 
+    /// How many records of all signals are on disk, to be delivered by a later process.
+    pub fn spooled(&self) -> u64 {
+        self.counts.total().spooled()
+    }
+
     /// How many records of all signals were lost while the call was under way.
     pub fn lost_meanwhile(&self) -> u64 {
         self.lost().saturating_sub(self.lost_before)

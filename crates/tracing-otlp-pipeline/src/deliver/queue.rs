@@ -1,37 +1,65 @@
 //! The bounded queue of encoded requests, and the account of each until it is settled.
 //!
-//! Entrance of `deliver`. A request is waiting, then in flight, then settled; settling and counting
-//! happen under one lock, so a flush that finds nothing left finds everything counted.
+//! Entrance of `deliver`. A request waits, is in flight, perhaps waits again, and is settled;
+//! settling and counting happen under one lock, so a flush that finds nothing left finds everything
+//! counted. Whatever is tried again stays in the account, so an outage cannot fill the memory.
 //!
 //! Whoever waits here (a flush, a shutdown) waits with a deadline. Once finished, what was pending
 //! has been written off, and whatever comes later changes no count.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering::SeqCst},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant as Clock};
 
+use super::{
+    clock::OnlineClock,
+    lane::{Job, Lane, Moment, Offer, Slot, earlier},
+    later,
+    retry::{self, Verdict},
+};
 use crate::{
     encode::Request,
+    event::DeliveryEvent,
     ledger::{Ledger, LossReason},
-    settings::{DeliverySettings, Signal},
+    settings::{DeliverySettings, RetrySettings, Signal},
+    wire::Answer,
 };
 
 const SIGNALS: usize = Signal::ALL.len();
 
-/// How many requests of one signal may be under way at once: enough to hide the latency of a
-/// distant server, too few to flood one that struggles.
-const MAX_IN_FLIGHT: usize = 4;
-
-/// What became of a request: some delivered, the others lost for one reason.
+/// What became of a request: some delivered, some on disk, the others lost for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) delivered: u64,
+    pub(crate) spooled: u64,
     pub(crate) lost: u64,
     pub(crate) reason: LossReason,
+}
+
+impl Outcome {
+    pub(crate) fn taken(records: u64, rejected: u64) -> Self {
+        // A server that rejects more than it was sent is wrong, not we.
+        let rejected = rejected.min(records);
+        Self {
+            delivered: records - rejected,
+            spooled: 0,
+            lost: rejected,
+            reason: LossReason::Rejected,
+        }
+    }
+
+    pub(crate) fn lost(records: u64, reason: LossReason) -> Self {
+        Self {
+            delivered: 0,
+            spooled: 0,
+            lost: records,
+            reason,
+        }
+    }
 }
 
 /// Why a request did not get in.
@@ -41,40 +69,108 @@ pub(crate) enum Refusal {
     Finished,
 }
 
+/// The ticket of a request in the hands of the delivery thread.
+pub(crate) type Ticket = u64;
+
+/// What the delivery thread should do next.
 #[derive(Debug)]
-struct InFlight {
-    signal: Signal,
-    records: u64,
-    bytes: usize,
+pub(crate) enum Step {
+    /// Send the request, in parts if it is larger than the limit.
+    Send {
+        ticket: Ticket,
+        request: Request,
+        limit: Option<usize>,
+        event: Option<DeliveryEvent>,
+    },
+    /// Spool the request or count it as lost.
+    GiveUp {
+        ticket: Ticket,
+        request: Request,
+        reason: LossReason,
+    },
+    /// Wait until then or until woken.
+    Wait(Option<Clock>),
 }
 
-#[derive(Debug, Default)]
+/// What is to be done after an answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Settle(Outcome),
+    Retry(Option<Clock>),
+    GiveUp(LossReason),
+    Split,
+    /// Written off meanwhile.
+    Nothing,
+}
+
+/// A request in the hands of the delivery thread, and what it occupies.
+#[derive(Debug)]
+struct Out {
+    job: Job,
+    slot: Option<Slot>,
+    probe: bool,
+}
+
+#[derive(Debug)]
 struct State {
     /// One lane per signal, so that a destination that hangs holds up only its own.
-    waiting: [VecDeque<(u64, Request)>; SIGNALS],
-    in_flight: BTreeMap<u64, InFlight>,
-    in_flight_of: [usize; SIGNALS],
+    lanes: [Lane; SIGNALS],
+    out: BTreeMap<Ticket, Out>,
     records: u64,
     bytes: usize,
-    next: u64,
+    next_number: u64,
+    next_ticket: Ticket,
+    clock: OnlineClock,
+    /// As the application says, and as its callback says.
+    online: [bool; 2],
+    /// How often the delivery thread found nothing more to do.
+    looks: u64,
     closing: bool,
     finished: bool,
 }
 
 impl State {
     fn is_empty(&self) -> bool {
-        self.in_flight.is_empty() && self.waiting.iter().all(VecDeque::is_empty)
+        self.out.is_empty() && self.lanes.iter().all(Lane::is_empty)
+    }
+
+    fn is_online(&self) -> bool {
+        self.online.iter().all(|online| *online)
+    }
+
+    fn moment(&mut self, now: Clock) -> Moment {
+        let online = self.is_online();
+        Moment {
+            now,
+            elapsed: self.clock.turn(now, online),
+            online,
+            closing: self.closing,
+        }
+    }
+
+    fn out_before(&self, signal: Signal, mark: u64) -> bool {
+        self.out
+            .values()
+            .any(|out| out.job.request.signal == signal && out.job.number < mark)
     }
 
     /// Whether a request of the signal with a number below the mark is not settled yet.
     fn has_before(&self, signal: Signal, mark: u64) -> bool {
-        self.waiting[signal as usize]
-            .front()
-            .is_some_and(|(number, _)| *number < mark)
-            || self
-                .in_flight
-                .range(..mark)
-                .any(|(_, request)| request.signal == signal)
+        self.lanes[signal as usize].has_before(mark) || self.out_before(signal, mark)
+    }
+
+    /// Whether one of them is being sent, or would be if it were its turn.
+    fn moves_before(&self, signal: Signal, mark: u64) -> bool {
+        self.lanes[signal as usize].moves_before(mark) || self.out_before(signal, mark)
+    }
+
+    /// Takes a request out of the hands of the thread.
+    fn take(&mut self, ticket: Ticket) -> Option<Out> {
+        let out = self.out.remove(&ticket)?;
+        if let Some(slot) = out.slot {
+            self.lanes[out.job.request.signal as usize].free(slot);
+        }
+        Some(out)
     }
 }
 
@@ -87,17 +183,31 @@ pub(crate) struct Queue {
     ledger: Arc<Ledger>,
     max_records: u64,
     max_bytes: usize,
+    retry: RetrySettings,
 }
 
 impl Queue {
     pub(crate) fn new(settings: &DeliverySettings, ledger: Arc<Ledger>) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                lanes: Signal::ALL.map(|signal| Lane::new(signal, settings)),
+                out: BTreeMap::new(),
+                records: 0,
+                bytes: 0,
+                next_number: 0,
+                next_ticket: 0,
+                clock: OnlineClock::default(),
+                online: [true; 2],
+                looks: 0,
+                closing: false,
+                finished: false,
+            }),
             changed: Condvar::new(),
             wake: Notify::new(),
             ledger,
             max_records: settings.max_queued_records.get() as u64,
             max_bytes: settings.max_queued_bytes.get(),
+            retry: settings.retry.clone(),
         }
     }
 
@@ -114,7 +224,7 @@ impl Queue {
         let pushed = {
             let mut state = self.lock();
             let records = state.records + request.records;
-            let bytes = state.bytes + request.body.len();
+            let bytes = state.bytes + request.bytes();
             if state.finished {
                 Err(Refusal::Finished)
             } else if records > self.max_records || bytes > self.max_bytes {
@@ -125,9 +235,9 @@ impl Queue {
             } else {
                 state.records = records;
                 state.bytes = bytes;
-                let number = state.next;
-                state.next += 1;
-                state.waiting[request.signal as usize].push_back((number, request));
+                let number = state.next_number;
+                state.next_number += 1;
+                state.lanes[request.signal as usize].push(Job::new(number, request));
                 Ok(())
             }
         };
@@ -156,54 +266,270 @@ impl Queue {
         self.wake.notified().await;
     }
 
-    /// The next request that may be sent, which is in flight from now on.
-    pub(crate) fn take(&self) -> Option<(u64, Request)> {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let signal = Signal::ALL
-            .into_iter()
-            .filter(|signal| state.in_flight_of[*signal as usize] < MAX_IN_FLIGHT)
-            .filter(|signal| !state.waiting[*signal as usize].is_empty())
-            .min_by_key(|signal| state.in_flight_of[*signal as usize])?;
-        let (number, request) = state.waiting[signal as usize].pop_front()?;
-        state.in_flight_of[signal as usize] += 1;
-        state.in_flight.insert(
-            number,
-            InFlight {
-                signal,
-                records: request.records,
-                bytes: request.body.len(),
-            },
-        );
-        Some((number, request))
+    /// Whether the process can reach the network, as the application says.
+    pub(crate) fn set_online(&self, online: bool) {
+        self.lock().online[0] = online;
+        self.wake();
     }
 
-    /// Ends the account of a request in flight. Without effect when it was written off before.
-    pub(crate) fn settle(&self, number: u64, outcome: Outcome) {
+    /// The same, as its callback says; tells of a change of the whole.
+    pub(crate) fn set_reachable(&self, reachable: bool) {
+        self.lock().online[1] = reachable;
+    }
+
+    pub(crate) fn is_online(&self) -> bool {
+        self.lock().is_online()
+    }
+
+    /// What the delivery thread should do next.
+    pub(crate) fn next(&self, now: Clock) -> Step {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let moment = state.moment(now);
+        // The destination with the least under way comes first.
+        let mut order = Signal::ALL;
+        order.sort_by_key(|signal| state.lanes[*signal as usize].in_flight());
+        let mut until = None;
+        for signal in order {
+            let lane = &mut state.lanes[signal as usize];
+            let (job, slot, probe, reason, event) = match lane.offer(moment) {
+                Offer::Send {
+                    job,
+                    slot,
+                    probe,
+                    event,
+                } => (job, Some(slot), probe, None, event),
+                Offer::GiveUp(job, reason) => (job, None, false, Some(reason), None),
+                Offer::Nothing(time) => {
+                    until = earlier(until, time);
+                    continue;
+                }
+            };
+            let limit = lane.gate.limit(now);
+            let ticket = state.next_ticket;
+            state.next_ticket += 1;
+            let request = job.request.clone();
+            state.out.insert(ticket, Out { job, slot, probe });
+            return match reason {
+                Some(reason) => Step::GiveUp {
+                    ticket,
+                    request,
+                    reason,
+                },
+                None => Step::Send {
+                    ticket,
+                    request,
+                    limit,
+                    event,
+                },
+            };
+        }
+        state.looks += 1;
+        self.changed.notify_all();
+        Step::Wait(until)
+    }
+
+    /// Takes note of an answer and decides. `chance` is between 0 and 1, for the jitter.
+    pub(crate) fn judge(
+        &self,
+        ticket: Ticket,
+        answer: &Answer,
+        now: Clock,
+        chance: f64,
+    ) -> (Decision, Vec<DeliveryEvent>) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let moment = state.moment(now);
+        let Some(out) = state.out.get_mut(&ticket) else {
+            return (Decision::Nothing, Vec::new());
+        };
+        let signal = out.job.request.signal;
+        let job = &mut out.job;
+        let records = job.request.records;
+        let gate = &mut state.lanes[signal as usize].gate;
+        let verdict = retry::judge(answer);
+        let no_answer = matches!(answer, Answer::Unreachable(_) | Answer::TimedOut(_));
+        if no_answer && !moment.online && !moment.closing {
+            // No wonder. It costs neither an attempt nor the destination's reputation.
+            gate.inconclusive(out.probe);
+            job.attempts = job.attempts.saturating_sub(1);
+            return (Decision::Retry(None), Vec::new());
+        }
+        let mut events = gate.see(answer, verdict, now, out.probe, moment.closing);
+        out.probe = false;
+        let mut rejected = |count, reason, answer: &Answer| {
+            let (status, message) = match answer {
+                Answer::Refused {
+                    status, message, ..
+                } => (status.to_string(), message.clone()),
+                Answer::Accepted { message, .. } => (String::new(), message.clone()),
+                _ => Default::default(),
+            };
+            events.push(DeliveryEvent::Rejected {
+                signal,
+                records: count,
+                status,
+                message,
+                reason,
+            });
+        };
+        let decision = match verdict {
+            Verdict::Taken { rejected: count } => {
+                let outcome = Outcome::taken(records, count);
+                if outcome.lost > 0 {
+                    rejected(outcome.lost, outcome.reason, answer);
+                }
+                if outcome.delivered > 0 {
+                    events.push(DeliveryEvent::Delivered {
+                        signal,
+                        records: outcome.delivered,
+                        attempts: job.attempts,
+                    });
+                }
+                Decision::Settle(outcome)
+            }
+            Verdict::Never | Verdict::Unauthorized => {
+                let reason = if verdict == Verdict::Never {
+                    LossReason::Rejected
+                } else {
+                    LossReason::Unauthorized
+                };
+                rejected(records, reason, answer);
+                Decision::Settle(Outcome::lost(records, reason))
+            }
+            Verdict::TooLarge => Decision::Split,
+            Verdict::Again { after, reason } => {
+                job.last_failure = Some(reason);
+                self.again(job, after, reason, moment, chance)
+            }
+        };
+        if let Decision::Retry(due) = &decision {
+            events.push(DeliveryEvent::Retrying {
+                signal,
+                records,
+                attempts: job.attempts,
+                wait: due.map_or(Duration::ZERO, |due| due - now),
+                cause: cause(answer),
+            });
+        }
+        (decision, events)
+    }
+
+    /// When the request is sent again, if ever.
+    fn again(
+        &self,
+        job: &Job,
+        after: Option<Duration>,
+        reason: LossReason,
+        moment: Moment,
+        chance: f64,
+    ) -> Decision {
+        if moment.closing {
+            return if job.tried_while_closing {
+                Decision::GiveUp(reason)
+            } else {
+                Decision::Retry(None)
+            };
+        }
+        let left = job.expires.unwrap_or_default().saturating_sub(moment.elapsed);
+        let wanted = after.unwrap_or_default();
+        if left.is_zero() || wanted > left {
+            return Decision::GiveUp(reason);
+        }
+        // The last attempt is made at the deadline, not after it.
+        let wait = retry::backoff(&self.retry, job.attempts, chance).max(wanted);
+        Decision::Retry(Some(later(moment.now, wait.min(left))))
+    }
+
+    /// Ends the account of a request. Without effect when it was written off before.
+    pub(crate) fn settle(&self, ticket: Ticket, outcome: Outcome) {
         {
             let mut state = self.lock();
-            let Some(request) = state.in_flight.remove(&number) else {
+            let Some(out) = state.take(ticket) else {
                 return;
             };
-            state.in_flight_of[request.signal as usize] -= 1;
+            let request = &out.job.request;
+            state.lanes[request.signal as usize]
+                .gate
+                .inconclusive(out.probe);
             state.records -= request.records;
-            state.bytes -= request.bytes;
+            state.bytes -= request.bytes();
             let account = self.ledger.signal(request.signal);
             account.delivered(outcome.delivered);
+            account.spooled(outcome.spooled);
             account.lost(outcome.reason, outcome.lost);
             self.changed.notify_all();
         }
         self.wake();
     }
 
+    /// Takes a request back, to be sent again.
+    pub(crate) fn put_back(&self, ticket: Ticket, due: Option<Clock>) {
+        {
+            let mut state = self.lock();
+            let Some(out) = state.take(ticket) else {
+                return;
+            };
+            // A shutdown that began meanwhile waits for nothing.
+            let due = due.filter(|_| !state.closing);
+            state.lanes[out.job.request.signal as usize].put_back(out.job, due);
+            self.changed.notify_all();
+        }
+        self.wake();
+    }
+
+    /// Puts two requests in the place of one.
+    pub(crate) fn replace(&self, ticket: Ticket, halves: (Request, Request)) {
+        {
+            let mut state = self.lock();
+            let Some(out) = state.take(ticket) else {
+                return;
+            };
+            let old = &out.job.request;
+            let lane = old.signal as usize;
+            // The probe was not sent, or its answer has been seen.
+            state.lanes[lane].gate.inconclusive(out.probe);
+            state.bytes -= old.bytes();
+            for request in [halves.0, halves.1] {
+                state.bytes += request.bytes();
+                let half = Job {
+                    request,
+                    attempts: 0,
+                    tried_while_closing: false,
+                    ..out.job.clone()
+                };
+                state.lanes[lane].put_back(half, None);
+            }
+        }
+        self.wake();
+    }
+
+    /// Learns that a request of so many bytes, uncompressed, was too large.
+    pub(crate) fn was_too_large(&self, signal: Signal, bytes: usize, now: Clock) {
+        self.lock().lanes[signal as usize].gate.too_large(bytes, now);
+    }
+
     /// Waits until every request of these signals that is in now has been settled; says whether
     /// that was so before the deadline.
+    ///
+    /// Those that wait for another attempt get it at once. When that has failed too, or the
+    /// destination is left alone for now, the answer is no before the deadline: nobody who flushes
+    /// waits behind a backoff.
     pub(crate) fn flush(&self, signals: &[Signal], until: Instant) -> bool {
         let mut state = self.lock();
-        let mark = state.next;
+        let mark = state.next_number;
+        for signal in signals {
+            state.lanes[*signal as usize].hurry(mark);
+        }
+        let looks = state.looks;
+        self.wake();
         loop {
             if !signals.iter().any(|signal| state.has_before(*signal, mark)) {
                 return true;
+            }
+            let moves = |signal: &Signal| state.moves_before(*signal, mark);
+            if state.looks > looks && !signals.iter().any(moves) {
+                return false;
             }
             match self.wait(state, until) {
                 Some(again) => state = again,
@@ -226,13 +552,25 @@ impl Queue {
         Some(state)
     }
 
+    /// Lets everything that waits have its last chance, now.
+    pub(crate) fn begin_closing(&self) {
+        {
+            let mut state = self.lock();
+            state.closing = true;
+            for lane in &mut state.lanes {
+                lane.hurry(u64::MAX);
+                lane.gate.hurry();
+            }
+        }
+        self.wake();
+    }
+
     /// Asks for everything to be seen to its end, gives it until the deadline, and writes off the
     /// rest. `worker_lost` says of each signal whether its batch worker died, so that what it held
     /// has a truer reason than the deadline.
     pub(crate) fn close(&self, until: Instant, worker_lost: impl Fn(Signal) -> bool) {
+        self.begin_closing();
         let mut state = self.lock();
-        state.closing = true;
-        self.wake();
         while !state.is_empty() {
             if let Some(again) = self.wait(state, until) {
                 state = again;
@@ -250,9 +588,8 @@ impl Queue {
     }
 
     fn write_off(&self, state: &mut State, worker_lost: impl Fn(Signal) -> bool) {
-        state.waiting.iter_mut().for_each(VecDeque::clear);
-        state.in_flight.clear();
-        state.in_flight_of = [0; SIGNALS];
+        state.lanes.iter_mut().for_each(Lane::clear);
+        state.out.clear();
         (state.records, state.bytes) = (0, 0);
         for signal in Signal::ALL {
             let account = self.ledger.signal(signal);
@@ -271,6 +608,21 @@ impl Queue {
     pub(crate) fn is_finished(&self) -> bool {
         let state = self.lock();
         state.finished || (state.closing && state.is_empty())
+    }
+}
+
+/// What went wrong, for people.
+pub(super) fn cause(answer: &Answer) -> String {
+    match answer {
+        Answer::Accepted { .. } => String::new(),
+        Answer::Refused {
+            status, message, ..
+        } if message.is_empty() => status.to_string(),
+        Answer::Refused {
+            status, message, ..
+        } => format!("{status}, {message}"),
+        Answer::Unreachable(reason) => reason.clone(),
+        Answer::TimedOut(timeout) => format!("no answer within {timeout:?}"),
     }
 }
 
@@ -294,6 +646,16 @@ mod tests {
             content_type: "",
             content_encoding: None,
             records,
+            source: None,
+        }
+    }
+
+    fn take(queue: &Queue) -> Option<(Ticket, Request)> {
+        match queue.next(Clock::now()) {
+            Step::Send {
+                ticket, request, ..
+            } => Some((ticket, request)),
+            _ => None,
         }
     }
 
@@ -305,11 +667,7 @@ mod tests {
     }
 
     fn delivered(records: u64) -> Outcome {
-        Outcome {
-            delivered: records,
-            lost: 0,
-            reason: LossReason::Rejected,
-        }
+        Outcome::taken(records, 0)
     }
 
     #[test]
@@ -330,7 +688,7 @@ mod tests {
     fn settling_makes_room_and_happens_once() {
         let queue = queue(10, 1000);
         push(&queue, Signal::Logs, 10, 1).unwrap();
-        let (number, _) = queue.take().unwrap();
+        let (number, _) = take(&queue).unwrap();
         assert_eq!(push(&queue, Signal::Logs, 1, 1), Err(Refusal::Full));
         queue.settle(number, delivered(10));
         queue.settle(number, delivered(10));
@@ -344,12 +702,12 @@ mod tests {
         for _ in 0..8 {
             push(&queue, Signal::Traces, 1, 1).unwrap();
         }
-        for _ in 0..MAX_IN_FLIGHT {
-            assert_eq!(queue.take().unwrap().1.signal, Signal::Traces);
+        for _ in 0..4 {
+            assert_eq!(take(&queue).unwrap().1.signal, Signal::Traces);
         }
-        assert!(queue.take().is_none());
+        assert!(take(&queue).is_none());
         push(&queue, Signal::Logs, 1, 1).unwrap();
-        assert_eq!(queue.take().unwrap().1.signal, Signal::Logs);
+        assert_eq!(take(&queue).unwrap().1.signal, Signal::Logs);
     }
 
     #[test]
@@ -358,7 +716,7 @@ mod tests {
         let soon = || Instant::now() + Duration::from_millis(10);
         assert!(queue.flush(&Signal::ALL, soon()));
         push(&queue, Signal::Logs, 1, 1).unwrap();
-        let (first, _) = queue.take().unwrap();
+        let (first, _) = take(&queue).unwrap();
         assert!(!queue.flush(&[Signal::Logs], soon()));
         assert!(queue.flush(&[Signal::Traces], soon()));
         std::thread::scope(|scope| {
@@ -375,8 +733,8 @@ mod tests {
         for _ in 0..3 {
             push(&queue, Signal::Logs, 5, 1).unwrap();
         }
-        let (first, _) = queue.take().unwrap();
-        let (second, _) = queue.take().unwrap();
+        let (first, _) = take(&queue).unwrap();
+        let (second, _) = take(&queue).unwrap();
         queue.settle(first, delivered(5));
         queue.close(Instant::now(), |_| false);
         queue.settle(second, delivered(5));

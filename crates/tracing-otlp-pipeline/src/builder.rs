@@ -101,10 +101,7 @@ impl PipelineBuilder {
     ///
     /// The callback runs on the delivery thread, outside of any lock and with telemetry suppressed.
     /// It may panic, but while it takes its time nothing is delivered.
-    pub fn on_event(
-        mut self,
-        callback: impl Fn(&DeliveryEvent) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn on_event(mut self, callback: impl Fn(&DeliveryEvent) + Send + Sync + 'static) -> Self {
         self.on_event = Some(Arc::new(callback));
         self
     }

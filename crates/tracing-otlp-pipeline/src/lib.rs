@@ -55,8 +55,8 @@ mod wire;
 
 pub use builder::PipelineBuilder;
 pub use error::Error;
-pub use ledger::{Counts, LossReason, SignalCounts};
 pub use event::{BreakerState, DeliveryEvent};
+pub use ledger::{Counts, LossReason, SignalCounts};
 pub use notice::Notice;
 pub use pipeline::Pipeline;
 pub use report::Report;

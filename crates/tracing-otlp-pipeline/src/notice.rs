@@ -162,11 +162,17 @@ impl fmt::Display for Notice {
                 status,
                 message,
             } => {
-                write!(f, "export of {signal} stopped, {url} does not accept the credentials: {status}")?;
+                write!(
+                    f,
+                    "export of {signal} stopped, {url} does not accept the credentials: {status}"
+                )?;
                 comma(message, f)
             }
             Self::ExportResumed { signal, url } => {
-                write!(f, "export of {signal} resumed, {url} accepts the credentials")
+                write!(
+                    f,
+                    "export of {signal} resumed, {url} accepts the credentials"
+                )
             }
         }
     }

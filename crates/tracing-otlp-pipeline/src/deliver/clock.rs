@@ -17,7 +17,9 @@ pub(super) struct OnlineClock {
 impl OnlineClock {
     /// Moves on to `now`; what was true until now counts for the time until now.
     pub(super) fn turn(&mut self, now: Instant, online: bool) -> Duration {
-        let passed = self.last.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        let passed = self
+            .last
+            .map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         if !self.offline {
             self.elapsed += passed;
         }

@@ -89,7 +89,13 @@ impl Gate {
             self.last_failure = Some(LossReason::Unauthorized);
             let was_fine = self.credentials.is_closed();
             let _ = self.credentials.failure(now, was_probe);
-            if let (true, Answer::Refused { status, message, .. }) = (was_fine, answer) {
+            if let (
+                true,
+                Answer::Refused {
+                    status, message, ..
+                },
+            ) = (was_fine, answer)
+            {
                 events.push(DeliveryEvent::ExportStopped {
                     signal,
                     status: status.to_string(),
@@ -125,7 +131,13 @@ impl Gate {
             }
         };
         events.extend(change.map(|state| self.breaker_is(state)));
-        if let (Verdict::Again { after: Some(after), .. }, false) = (verdict, closing) {
+        if let (
+            Verdict::Again {
+                after: Some(after), ..
+            },
+            false,
+        ) = (verdict, closing)
+        {
             // An absurd wait does not silence the export for longer than a batch would wait.
             let until = later(now, after.min(self.quiet_at_most));
             self.quiet_until = self.quiet_until.max(Some(until));

@@ -187,7 +187,10 @@ impl Lane {
             return self.nothing_before(None, moment);
         }
         let Some((mut job, slot)) = self.pick(moment.now) else {
-            let due = self.retry.keys().find_map(|(due, _)| due.filter(|due| *due > moment.now));
+            let due = self
+                .retry
+                .keys()
+                .find_map(|(due, _)| due.filter(|due| *due > moment.now));
             return self.nothing_before(due, moment);
         };
         match slot {
@@ -249,7 +252,11 @@ impl Lane {
     /// Nothing can be sent, but something may have waited for too long.
     fn nothing_before(&mut self, until: Option<Instant>, moment: Moment) -> Offer {
         let expired = |job: &Job| job.expires.is_some_and(|expires| expires < moment.elapsed);
-        let key = self.retry.iter().find(|(_, job)| expired(job)).map(|(key, _)| *key);
+        let key = self
+            .retry
+            .iter()
+            .find(|(_, job)| expired(job))
+            .map(|(key, _)| *key);
         if let Some(job) = key.and_then(|key| self.retry.remove(&key)) {
             let reason = job.last_failure.unwrap_or(LossReason::Unavailable);
             return Offer::GiveUp(job, reason);
@@ -265,6 +272,13 @@ impl Lane {
         let expires = self.retry.values().filter_map(|job| job.expires).min()?;
         let left = expires.saturating_sub(moment.elapsed) + Duration::from_millis(1);
         Some(later(moment.now, left))
+    }
+}
+
+#[cfg(test)]
+impl Lane {
+    pub(super) fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.fresh.iter().chain(self.retry.values())
     }
 }
 

@@ -23,7 +23,11 @@ mod gate;
 mod lane;
 pub(crate) mod queue;
 mod retry;
+#[cfg(test)]
+mod rig;
 mod split;
+#[cfg(test)]
+mod tests;
 pub(crate) mod thread;
 mod watch;
 

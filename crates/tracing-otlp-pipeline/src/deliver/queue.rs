@@ -431,7 +431,10 @@ impl Queue {
                 Decision::Retry(None)
             };
         }
-        let left = job.expires.unwrap_or_default().saturating_sub(moment.elapsed);
+        let left = job
+            .expires
+            .unwrap_or_default()
+            .saturating_sub(moment.elapsed);
         let wanted = after.unwrap_or_default();
         if left.is_zero() || wanted > left {
             return Decision::GiveUp(reason);
@@ -506,7 +509,9 @@ impl Queue {
 
     /// Learns that a request of so many bytes, uncompressed, was too large.
     pub(crate) fn was_too_large(&self, signal: Signal, bytes: usize, now: Clock) {
-        self.lock().lanes[signal as usize].gate.too_large(bytes, now);
+        self.lock().lanes[signal as usize]
+            .gate
+            .too_large(bytes, now);
     }
 
     /// Waits until every request of these signals that is in now has been settled; says whether
@@ -608,6 +613,23 @@ impl Queue {
     pub(crate) fn is_finished(&self) -> bool {
         let state = self.lock();
         state.finished || (state.closing && state.is_empty())
+    }
+}
+
+#[cfg(test)]
+impl Queue {
+    /// The records and bytes in the account, counted anew; panics where the account is wrong.
+    pub(crate) fn audit(&self) -> (u64, usize) {
+        let state = self.lock();
+        let jobs = state.lanes.iter().flat_map(Lane::jobs);
+        let jobs = jobs.chain(state.out.values().map(|out| &out.job));
+        let (mut records, mut bytes) = (0, 0);
+        for job in jobs {
+            records += job.request.records;
+            bytes += job.request.bytes();
+        }
+        assert_eq!((state.records, state.bytes), (records, bytes));
+        (records, bytes)
     }
 }
 

@@ -147,32 +147,35 @@ mod tests {
     /// Numbers of records, by scope, by resource; the records are numbered through.
     fn logs(shape: &[&[u32]]) -> ExportLogsServiceRequest {
         let mut next = 0;
-        let resource_logs = shape.iter().enumerate().map(|(index, scopes)| ResourceLogs {
-            resource: Some(Resource {
-                dropped_attributes_count: u32::try_from(index).unwrap(),
-                ..Resource::default()
-            }),
-            schema_url: format!("resource {index}"),
-            scope_logs: scopes
-                .iter()
-                .map(|records| ScopeLogs {
-                    scope: Some(InstrumentationScope {
-                        name: format!("scope of {records}"),
-                        ..InstrumentationScope::default()
-                    }),
-                    schema_url: "scope".into(),
-                    log_records: (0..*records)
-                        .map(|_| {
-                            next += 1;
-                            LogRecord {
-                                time_unix_nano: next,
-                                ..LogRecord::default()
-                            }
-                        })
-                        .collect(),
-                })
-                .collect(),
-        });
+        let resource_logs = shape
+            .iter()
+            .enumerate()
+            .map(|(index, scopes)| ResourceLogs {
+                resource: Some(Resource {
+                    dropped_attributes_count: u32::try_from(index).unwrap(),
+                    ..Resource::default()
+                }),
+                schema_url: format!("resource {index}"),
+                scope_logs: scopes
+                    .iter()
+                    .map(|records| ScopeLogs {
+                        scope: Some(InstrumentationScope {
+                            name: format!("scope of {records}"),
+                            ..InstrumentationScope::default()
+                        }),
+                        schema_url: "scope".into(),
+                        log_records: (0..*records)
+                            .map(|_| {
+                                next += 1;
+                                LogRecord {
+                                    time_unix_nano: next,
+                                    ..LogRecord::default()
+                                }
+                            })
+                            .collect(),
+                    })
+                    .collect(),
+            });
         ExportLogsServiceRequest {
             resource_logs: resource_logs.collect(),
         }
@@ -274,7 +277,11 @@ mod tests {
         assert_eq!((first.records, second.records), (2, 3));
         let all: Vec<u64> = [first, second]
             .iter()
-            .flat_map(|half| ExportTraceServiceRequest::decode(half.body.clone()).unwrap().resource_spans)
+            .flat_map(|half| {
+                ExportTraceServiceRequest::decode(half.body.clone())
+                    .unwrap()
+                    .resource_spans
+            })
             .flat_map(|resource| resource.scope_spans)
             .flat_map(|scope| scope.spans)
             .map(|span| span.start_time_unix_nano)

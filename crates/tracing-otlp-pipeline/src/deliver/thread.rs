@@ -58,7 +58,10 @@ pub(crate) fn start(
                 Ok((runtime, ways)) => {
                     let _ = ready.send(Ok(()));
                     drop(ready);
-                    work(&runtime, &Delivery::new(queue, ways, notifier, connectivity));
+                    work(
+                        &runtime,
+                        &Delivery::new(queue, ways, notifier, connectivity),
+                    );
                     // Name resolution may hang; nobody waits for it any more.
                     runtime.shutdown_background();
                 }
@@ -77,12 +80,12 @@ pub(crate) fn start(
 }
 
 /// The way of the requests of one signal.
-struct Way {
-    transport: Arc<dyn Transport>,
-    shape: Shape,
+pub(super) struct Way {
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) shape: Shape,
 }
 
-type Ways = [Option<Way>; Signal::ALL.len()];
+pub(super) type Ways = [Option<Way>; Signal::ALL.len()];
 
 fn prepare(routes: &[Route], connect_timeout: Duration) -> Result<(Runtime, Ways), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -115,7 +118,7 @@ fn work(runtime: &Runtime, delivery: &Arc<Delivery>) {
 }
 
 /// What the loop and its tasks share.
-struct Delivery {
+pub(super) struct Delivery {
     queue: Arc<Queue>,
     ways: Ways,
     watch: Watch,
@@ -123,7 +126,7 @@ struct Delivery {
 }
 
 impl Delivery {
-    fn new(
+    pub(super) fn new(
         queue: Arc<Queue>,
         ways: Ways,
         notifier: Notifier,
@@ -138,7 +141,7 @@ impl Delivery {
     }
 
     /// Takes steps until there is none left, waits, and begins again.
-    async fn serve(self: Arc<Self>) {
+    pub(super) async fn serve(self: Arc<Self>) {
         let mut was_online = true;
         loop {
             self.ask_for_connectivity();

@@ -10,7 +10,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{queue::cause, retry::{self, Verdict}};
+use super::{
+    queue::cause,
+    retry::{self, Verdict},
+};
 use crate::{
     ledger::{Ledger, LossReason},
     notice::{Notice, Notifier},
@@ -48,13 +51,7 @@ impl Watch {
     }
 
     /// Looks at an answer to a request that set out at `sent`.
-    pub(crate) fn see(
-        &self,
-        signal: Signal,
-        wire: &dyn Transport,
-        answer: &Answer,
-        sent: Instant,
-    ) {
+    pub(crate) fn see(&self, signal: Signal, wire: &dyn Transport, answer: &Answer, sent: Instant) {
         let url = || wire.url().to_owned();
         let mut notices = Vec::new();
         {
@@ -131,7 +128,10 @@ impl Watch {
     /// Takes note of records that were given up after attempts.
     pub(crate) fn lost(&self, wire: &dyn Transport, records: u64) {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Some(lost)) = servers.get_mut(wire.origin()).map(|health| health.down.as_mut()) {
+        if let Some(Some(lost)) = servers
+            .get_mut(wire.origin())
+            .map(|health| health.down.as_mut())
+        {
             *lost += records;
         }
     }

@@ -150,6 +150,20 @@ impl Transport for Wire {
     }
 }
 
+/// What an HTTP answer means, for tests of `deliver`.
+#[cfg(test)]
+pub(crate) fn http_answer(response: http::Response<&'static str>) -> Answer {
+    let (head, body) = response.into_parts();
+    http1::answer(&head, Some(Bytes::from_static(body.as_bytes())))
+}
+
+/// What a gRPC answer without a message means, for tests of `deliver`.
+#[cfg(all(test, feature = "grpc"))]
+pub(crate) fn grpc_answer(response: http::Response<()>) -> Answer {
+    let (head, ()) = response.into_parts();
+    grpc::answer(&head, Ok(http_body_util::Collected::default()))
+}
+
 fn client(protocol: Protocol, connector: tls::Connector) -> Client {
     let mut builder =
         hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new());

@@ -164,7 +164,11 @@ mod tests {
         for (seconds, nanos, expected) in [
             (7, 500_000_000, Some(Duration::from_millis(7500))),
             (-7, -5, Some(Duration::ZERO)),
-            (i64::MAX, i32::MAX, Some(Duration::new(i64::MAX as u64, 999_999_999))),
+            (
+                i64::MAX,
+                i32::MAX,
+                Some(Duration::new(i64::MAX as u64, 999_999_999)),
+            ),
         ] {
             let bytes = encode(seconds, nanos, known);
             let padded = engine::general_purpose::STANDARD.encode(&bytes);

@@ -15,7 +15,9 @@ use opentelemetry_sdk::{
 use crate::{
     batch::{LogPipe, SpanPipe},
     deliver::{
+        overflow::Overflow,
         queue::Queue,
+        spool::{Spool, SpoolEvent, SpoolSettings},
         thread::{self, Connectivity, Route},
     },
     door::Door,
@@ -209,6 +211,13 @@ impl PipelineBuilder {
                 flush_timeout,
             )?),
         };
+        let mut overflow = None;
+        if let (Some(settings), false) = (&delivery.spool, routes.is_empty()) {
+            overflow = open_spool(settings, &notifier);
+        }
+        if overflow.is_some() {
+            queue.spills();
+        }
         if !routes.is_empty() {
             // The thread ends by itself when the queue is closed.
             let _detached = thread::start(
@@ -217,6 +226,7 @@ impl PipelineBuilder {
                 delivery.connect_timeout,
                 notifier,
                 self.connectivity,
+                overflow.clone(),
             )?;
         }
         let logger_provider = log_pipe.map(|pipe| {
@@ -234,8 +244,32 @@ impl PipelineBuilder {
             tracer_provider,
             doors,
             queue,
+            overflow,
             flush_timeout,
         ))
+    }
+}
+
+/// Without its spool a pipeline delivers from memory: a disk is no reason not to start.
+fn open_spool(settings: &SpoolSettings, notifier: &Notifier) -> Option<Arc<Overflow>> {
+    let theirs = notifier.clone();
+    let opened = Spool::open(settings, move |event| {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        theirs.say(&match event {
+            SpoolEvent::Degraded { reason } => Notice::SpoolFailing {
+                reason: reason.clone(),
+            },
+            _ => Notice::SpoolRestored,
+        });
+    });
+    match opened {
+        Ok((spool, recovered)) => Some(Arc::new(Overflow::new(spool, recovered))),
+        Err(error) => {
+            notifier.say(&Notice::SpoolFailing {
+                reason: error.to_string(),
+            });
+            None
+        }
     }
 }
 

@@ -43,11 +43,17 @@ pub enum LossReason {
     Unauthorized,
     /// The destination kept answering that it cannot take the records now.
     Unavailable,
+    /// It was among the oldest in a full spool.
+    SpoolFull,
+    /// It was in the spool for longer than it may be.
+    SpoolExpired,
+    /// What was read back from the spool was not what had been written.
+    SpoolCorrupt,
 }
 
 impl LossReason {
     /// Every reason, in the order of the way of a record.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::QueueFull,
         Self::AfterShutdown,
         Self::DeliveryQueueFull,
@@ -60,11 +66,14 @@ impl LossReason {
         Self::TooLarge,
         Self::Unauthorized,
         Self::Unavailable,
+        Self::SpoolFull,
+        Self::SpoolExpired,
+        Self::SpoolCorrupt,
     ];
 
     /// The name used in reports: `queue_full`, `after_shutdown`, `delivery_queue_full`, `encode`,
     /// `unreachable`, `timeout`, `rejected`, `shutdown_deadline`, `panic`, `too_large`,
-    /// `unauthorized` or `unavailable`.
+    /// `unauthorized`, `unavailable`, `spool_full`, `spool_expired` or `spool_corrupt`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
@@ -79,6 +88,9 @@ impl LossReason {
             Self::TooLarge => "too_large",
             Self::Unauthorized => "unauthorized",
             Self::Unavailable => "unavailable",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolExpired => "spool_expired",
+            Self::SpoolCorrupt => "spool_corrupt",
         }
     }
 }
@@ -266,9 +278,12 @@ impl SignalLedger {
         self.spooled.fetch_add(records, SeqCst);
     }
 
-    /// Takes records out of the count of the spooled, because they count as something else now.
-    pub(crate) fn unspooled(&self, records: u64) {
-        self.spooled.fetch_sub(records, SeqCst);
+    /// Takes records out of the count of the spooled, because they count as something else now;
+    /// returns how many it could take.
+    pub(crate) fn unspooled(&self, records: u64) -> u64 {
+        let take = |spooled: u64| Some(spooled.saturating_sub(records));
+        let before = self.spooled.fetch_update(SeqCst, SeqCst, take);
+        before.unwrap_or_default().min(records)
     }
 
     /// Counts what became of records that an earlier process emitted.

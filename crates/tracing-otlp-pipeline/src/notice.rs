@@ -98,6 +98,14 @@ pub enum Notice {
         /// Where the request went.
         url: String,
     },
+    /// The spool cannot be used, or cannot write for now: records stay in memory.
+    #[non_exhaustive]
+    SpoolFailing {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The spool writes again.
+    SpoolRestored,
     /// Records of a signal are lost for a reason inside this process; said once per reason.
     #[non_exhaustive]
     Losing {
@@ -168,6 +176,14 @@ impl fmt::Display for Notice {
                 )?;
                 comma(message, f)
             }
+            Self::SpoolFailing { reason } => {
+                write!(
+                    f,
+                    "the spool cannot write, records stay in memory: {}",
+                    one_line(reason)
+                )
+            }
+            Self::SpoolRestored => f.write_str("the spool writes again"),
             Self::ExportResumed { signal, url } => {
                 write!(
                     f,

@@ -15,7 +15,7 @@ use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
 
 use crate::{
     builder::PipelineBuilder,
-    deliver::queue::Queue,
+    deliver::{overflow::Overflow, queue::Queue},
     door::{DeliveryComesLater, Door, deadline},
     ledger::Counts,
     report::Report,
@@ -42,6 +42,7 @@ impl Pipeline {
         tracer_provider: Option<SdkTracerProvider>,
         doors: Vec<Arc<Door>>,
         queue: Arc<Queue>,
+        overflow: Option<Arc<Overflow>>,
         shutdown_deadline: Duration,
     ) -> Self {
         Self {
@@ -50,6 +51,7 @@ impl Pipeline {
                 tracer_provider,
                 doors,
                 queue,
+                overflow,
                 shutdown_deadline,
                 phase: Mutex::default(),
                 phase_changed: Condvar::new(),
@@ -175,6 +177,7 @@ struct Inner {
     tracer_provider: Option<SdkTracerProvider>,
     doors: Vec<Arc<Door>>,
     queue: Arc<Queue>,
+    overflow: Option<Arc<Overflow>>,
     shutdown_deadline: Duration,
     phase: Mutex<Phase>,
     phase_changed: Condvar,
@@ -257,6 +260,9 @@ impl Inner {
                 .iter()
                 .any(|door| door.signal() == signal && door.worker_lost())
         });
+        if let Some(overflow) = &self.overflow {
+            overflow.close(self.queue.ledger(), until);
+        }
         let report = Report::new(self.queue.ledger().counts(), before, true, start.elapsed());
         self.phase().ended = Some(report.clone());
         self.phase_changed.notify_all();

@@ -480,10 +480,13 @@ fn shutting_down_while_many_threads_emit_loses_count_of_nothing() {
     let pipeline = logs_to(&server.url()).build().unwrap();
     let stop = AtomicUsize::new(0);
     let emitted = AtomicUsize::new(0);
+    // A logger that is made after the shutdown does nothing, and counts nothing.
+    let ready = std::sync::Barrier::new(9);
     let report = std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 let logger = pipeline.logger_provider().unwrap().logger("t");
+                ready.wait();
                 while stop.load(SeqCst) == 0 {
                     let mut record = logger.create_log_record();
                     record.set_body("x".into());
@@ -492,6 +495,7 @@ fn shutting_down_while_many_threads_emit_loses_count_of_nothing() {
                 }
             });
         }
+        ready.wait();
         eventually("some have arrived", || !server.received().is_empty());
         let report = pipeline.shutdown(PATIENCE);
         stop.store(1, SeqCst);

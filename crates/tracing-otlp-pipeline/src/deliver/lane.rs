@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{breaker::Permit, gate::Gate, later};
+use super::{breaker::Permit, gate::Gate, later, overflow::Replayed};
 use crate::{
     encode::Request,
     event::DeliveryEvent,
@@ -31,6 +31,8 @@ pub(super) struct Job {
     pub(super) last_failure: Option<LossReason>,
     /// Whether it had its last chance.
     pub(super) tried_while_closing: bool,
+    /// Where it came from if it was on disk before.
+    pub(super) replayed: Option<Replayed>,
 }
 
 impl Job {
@@ -42,6 +44,15 @@ impl Job {
             expires: None,
             last_failure: None,
             tried_while_closing: false,
+            replayed: None,
+        }
+    }
+
+    /// A request from the spool. Nobody who flushes waits for it.
+    pub(super) fn replayed(request: Request, replayed: Replayed) -> Self {
+        Self {
+            replayed: Some(replayed),
+            ..Self::new(u64::MAX, request)
         }
     }
 }
@@ -139,6 +150,35 @@ impl Lane {
         self.fresh.clear();
         self.retry.clear();
         (self.fresh_in_flight, self.retries_in_flight) = (0, 0);
+    }
+
+    /// Takes out the oldest request that was not on disk before.
+    pub(super) fn take_oldest(&mut self) -> Option<Job> {
+        let fresh = self.fresh.front().map(|job| job.number);
+        let waiting = self.retry.iter().filter(|(_, job)| job.replayed.is_none());
+        let tried = waiting.map(|(key, job)| (job.number, *key)).min();
+        match (fresh, tried) {
+            (Some(fresh), Some((tried, _))) if fresh < tried => self.fresh.pop_front(),
+            (_, Some((_, key))) => self.retry.remove(&key),
+            (_, None) => self.fresh.pop_front(),
+        }
+    }
+
+    /// The number of the oldest of them.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let tried = self.retry.values().filter(|job| job.replayed.is_none());
+        let tried = tried.map(|job| job.number).min();
+        let fresh = self.fresh.front().map(|job| job.number);
+        fresh.into_iter().chain(tried).min()
+    }
+
+    /// Takes out what was on disk before.
+    pub(super) fn take_replayed(&mut self) -> Vec<Job> {
+        let (replayed, others): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.retry)
+            .into_iter()
+            .partition(|(_, job)| job.replayed.is_some());
+        self.retry = others;
+        replayed.into_values().collect()
     }
 
     /// Makes those below the mark go at once that wait for their time.

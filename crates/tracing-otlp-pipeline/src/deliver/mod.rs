@@ -11,6 +11,7 @@
 //!           retry     what it means for the request: done, again, smaller, never
 //!           split     makes two of one
 //!           watch     what people should hear of it
+//!         overflow   what cannot be delivered goes to the spool on disk, and comes back
 //! ```
 
 use std::time::Duration;
@@ -21,11 +22,13 @@ mod breaker;
 mod clock;
 mod gate;
 mod lane;
+pub(crate) mod overflow;
 pub(crate) mod queue;
 mod retry;
 #[cfg(test)]
 mod rig;
 mod split;
+pub(crate) mod spool;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread;

@@ -9,16 +9,21 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, atomic::Ordering::SeqCst},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, time::Instant as Clock};
 
 use super::{
+    breaker::Permit,
     clock::OnlineClock,
     lane::{Job, Lane, Moment, Offer, Slot, earlier},
     later,
+    overflow::Replayed,
     retry::{self, Verdict},
 };
 use crate::{
@@ -30,6 +35,12 @@ use crate::{
 };
 
 const SIGNALS: usize = Signal::ALL.len();
+
+/// How many requests from the spool may be in the queue at once.
+const MAX_REPLAYS: usize = 4;
+
+/// How long a spool that refused something is left alone.
+const SPOOL_REST: Duration = Duration::from_secs(1);
 
 /// What became of a request: some delivered, some on disk, the others lost for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +60,13 @@ impl Outcome {
             spooled: 0,
             lost: rejected,
             reason: LossReason::Rejected,
+        }
+    }
+
+    pub(crate) fn spooled(records: u64) -> Self {
+        Self {
+            spooled: records,
+            ..Self::taken(0, 0)
         }
     }
 
@@ -109,6 +127,8 @@ struct Out {
     job: Job,
     slot: Option<Slot>,
     probe: bool,
+    /// Whether it is being given up.
+    leaving: bool,
 }
 
 #[derive(Debug)]
@@ -123,6 +143,15 @@ struct State {
     clock: OnlineClock,
     /// As the application says, and as its callback says.
     online: [bool; 2],
+    /// How many requests from the spool are in here.
+    replays: usize,
+    /// What is being given up.
+    leaving_records: u64,
+    leaving_bytes: usize,
+    /// The spool has refused something: it is left alone until then.
+    spool_rests: Option<Clock>,
+    /// Everything goes to the spool, now.
+    evacuating: bool,
     /// How often the delivery thread found nothing more to do.
     looks: u64,
     closing: bool,
@@ -170,7 +199,64 @@ impl State {
         if let Some(slot) = out.slot {
             self.lanes[out.job.request.signal as usize].free(slot);
         }
+        if out.leaving {
+            self.leaving_records -= out.job.request.records;
+            self.leaving_bytes -= out.job.request.bytes();
+        }
         Some(out)
+    }
+
+    /// Ends the account of a request.
+    fn forget(&mut self, job: &Job) {
+        self.records -= job.request.records;
+        self.bytes -= job.request.bytes();
+        self.replays -= usize::from(job.replayed.is_some());
+    }
+
+    /// Makes a request one that is given up.
+    fn give_up(&mut self, job: Job, reason: LossReason) -> Step {
+        let request = job.request.clone();
+        self.leaving_records += request.records;
+        self.leaving_bytes += request.bytes();
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.out.insert(
+            ticket,
+            Out {
+                job,
+                slot: None,
+                probe: false,
+                leaving: true,
+            },
+        );
+        Step::GiveUp {
+            ticket,
+            request,
+            reason,
+        }
+    }
+
+    /// Takes the oldest request that waits.
+    fn take_oldest(&mut self) -> Option<Job> {
+        let lanes = self.lanes.iter_mut();
+        let lane = lanes
+            .filter_map(|lane| lane.oldest().map(|number| (number, lane)))
+            .min_by_key(|(number, _)| *number);
+        lane.and_then(|(_, lane)| lane.take_oldest())
+    }
+
+    /// Takes requests out of the lanes and then from under way, until there are none.
+    fn evacuate(&mut self) -> Option<Step> {
+        if let Some(job) = self.take_oldest() {
+            let reason = job.last_failure.unwrap_or(LossReason::ShutdownDeadline);
+            return Some(self.give_up(job, reason));
+        }
+        let sending = |out: &Out| !out.leaving && out.job.replayed.is_none();
+        let (ticket, _) = self.out.iter().find(|(_, out)| sending(out))?;
+        let ticket = *ticket;
+        let out = self.take(ticket)?;
+        let reason = out.job.last_failure.unwrap_or(LossReason::ShutdownDeadline);
+        Some(self.give_up(out.job, reason))
     }
 }
 
@@ -184,6 +270,7 @@ pub(crate) struct Queue {
     max_records: u64,
     max_bytes: usize,
     retry: RetrySettings,
+    spills: AtomicBool,
 }
 
 impl Queue {
@@ -198,6 +285,11 @@ impl Queue {
                 next_ticket: 0,
                 clock: OnlineClock::default(),
                 online: [true; 2],
+                replays: 0,
+                leaving_records: 0,
+                leaving_bytes: 0,
+                spool_rests: None,
+                evacuating: false,
                 looks: 0,
                 closing: false,
                 finished: false,
@@ -208,7 +300,13 @@ impl Queue {
             max_records: settings.max_queued_records.get() as u64,
             max_bytes: settings.max_queued_bytes.get(),
             retry: settings.retry.clone(),
+            spills: AtomicBool::new(false),
         }
+    }
+
+    /// From now on there is a spool to give requests to.
+    pub(crate) fn spills(&self) {
+        self.spills.store(true, SeqCst);
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -286,20 +384,33 @@ impl Queue {
         let mut state = self.lock();
         let state = &mut *state;
         let moment = state.moment(now);
+        if state.evacuating {
+            if let Some(step) = state.evacuate() {
+                return step;
+            }
+        }
+        let spill_again = state.spool_rests.filter(|until| now < *until);
+        let spills = self.is_crowded(state) && self.spills.load(SeqCst);
+        if spills && spill_again.is_none() {
+            if let Some(job) = state.take_oldest() {
+                let reason = job.last_failure.unwrap_or(LossReason::DeliveryQueueFull);
+                return state.give_up(job, reason);
+            }
+        }
         // The destination with the least under way comes first.
         let mut order = Signal::ALL;
         order.sort_by_key(|signal| state.lanes[*signal as usize].in_flight());
-        let mut until = None;
+        let mut until = spill_again.filter(|_| spills);
         for signal in order {
             let lane = &mut state.lanes[signal as usize];
-            let (job, slot, probe, reason, event) = match lane.offer(moment) {
+            let (job, slot, probe, event) = match lane.offer(moment) {
                 Offer::Send {
                     job,
                     slot,
                     probe,
                     event,
-                } => (job, Some(slot), probe, None, event),
-                Offer::GiveUp(job, reason) => (job, None, false, Some(reason), None),
+                } => (job, slot, probe, event),
+                Offer::GiveUp(job, reason) => return state.give_up(job, reason),
                 Offer::Nothing(time) => {
                     until = earlier(until, time);
                     continue;
@@ -309,24 +420,109 @@ impl Queue {
             let ticket = state.next_ticket;
             state.next_ticket += 1;
             let request = job.request.clone();
-            state.out.insert(ticket, Out { job, slot, probe });
-            return match reason {
-                Some(reason) => Step::GiveUp {
-                    ticket,
-                    request,
-                    reason,
+            let slot = Some(slot);
+            state.out.insert(
+                ticket,
+                Out {
+                    job,
+                    slot,
+                    probe,
+                    leaving: false,
                 },
-                None => Step::Send {
-                    ticket,
-                    request,
-                    limit,
-                    event,
-                },
+            );
+            return Step::Send {
+                ticket,
+                request,
+                limit,
+                event,
             };
         }
         state.looks += 1;
         self.changed.notify_all();
         Step::Wait(until)
+    }
+
+    /// Whether memory is so full that the oldest should go to disk: three quarters, so that there is
+    /// room for what comes while they are on their way.
+    fn is_crowded(&self, state: &State) -> bool {
+        (state.records - state.leaving_records) > self.max_records / 4 * 3
+            || (state.bytes - state.leaving_bytes) > self.max_bytes / 4 * 3
+    }
+
+    /// Whether a request from the spool would be welcome.
+    pub(crate) fn wants_replay(&self, now: Clock) -> bool {
+        let state = self.lock();
+        let free = |lane: &Lane| lane.gate.permit(now) == Permit::Free;
+        !state.closing
+            && state.is_online()
+            && state.replays < MAX_REPLAYS
+            && state.records <= self.max_records / 2
+            && state.bytes <= self.max_bytes / 2
+            && state.lanes.iter().any(free)
+    }
+
+    /// Whether as many requests from the spool are in here as may.
+    pub(crate) fn is_full_of_replays(&self) -> bool {
+        self.lock().replays >= MAX_REPLAYS
+    }
+
+    /// Takes in a request from the spool, unless it is too late.
+    pub(crate) fn push_replay(&self, request: Request, replayed: Replayed) {
+        {
+            let mut state = self.lock();
+            if state.closing {
+                return;
+            }
+            state.records += request.records;
+            state.bytes += request.bytes();
+            state.replays += 1;
+            let lane = request.signal as usize;
+            state.lanes[lane].put_back(Job::replayed(request, replayed), None);
+        }
+        self.wake();
+    }
+
+    /// Gives a request back to the spool where it came from; says whether that is all there is to do.
+    pub(crate) fn give_back(&self, ticket: Ticket) -> bool {
+        let given = {
+            let mut state = self.lock();
+            let whole = |out: &Out| out.job.replayed.as_ref().is_some_and(|r| !r.is_part);
+            if !state.out.get(&ticket).is_some_and(whole) {
+                return false;
+            }
+            let out = state.take(ticket);
+            if let Some(out) = &out {
+                state.forget(&out.job);
+            }
+            self.changed.notify_all();
+            out
+        };
+        // Outside of the lock: the spool hears of it.
+        drop(given);
+        self.wake();
+        true
+    }
+
+    /// Keeps a request in memory that the spool did not take, for another round of attempts. The
+    /// answer is no when everything ends.
+    pub(crate) fn keep(&self, ticket: Ticket, now: Clock) -> bool {
+        {
+            let mut state = self.lock();
+            let state = &mut *state;
+            if state.closing {
+                return false;
+            }
+            state.spool_rests = Some(now + SPOOL_REST);
+            let Some(mut out) = state.take(ticket) else {
+                return true;
+            };
+            out.job.expires = None;
+            let due = later(now, self.retry.max_backoff);
+            state.lanes[out.job.request.signal as usize].put_back(out.job, Some(due));
+            self.changed.notify_all();
+        }
+        self.wake();
+        true
     }
 
     /// Takes note of an answer and decides. `chance` is between 0 and 1, for the jitter.
@@ -424,8 +620,15 @@ impl Queue {
         moment: Moment,
         chance: f64,
     ) -> Decision {
+        let left = job
+            .expires
+            .unwrap_or_default()
+            .saturating_sub(moment.elapsed);
+        if left.is_zero() {
+            return Decision::GiveUp(reason);
+        }
         if moment.closing {
-            return if job.tried_while_closing {
+            return if job.replayed.is_some() || job.tried_while_closing {
                 Decision::GiveUp(reason)
             } else {
                 Decision::Retry(None)
@@ -436,7 +639,7 @@ impl Queue {
             .unwrap_or_default()
             .saturating_sub(moment.elapsed);
         let wanted = after.unwrap_or_default();
-        if left.is_zero() || wanted > left {
+        if wanted > left {
             return Decision::GiveUp(reason);
         }
         // The last attempt is made at the deadline, not after it.
@@ -455,12 +658,26 @@ impl Queue {
             state.lanes[request.signal as usize]
                 .gate
                 .inconclusive(out.probe);
-            state.records -= request.records;
-            state.bytes -= request.bytes();
             let account = self.ledger.signal(request.signal);
-            account.delivered(outcome.delivered);
-            account.spooled(outcome.spooled);
-            account.lost(outcome.reason, outcome.lost);
+            match &out.job.replayed {
+                None => {
+                    account.delivered(outcome.delivered);
+                    account.spooled(outcome.spooled);
+                    account.lost(outcome.reason, outcome.lost);
+                }
+                Some(replayed) => {
+                    if replayed.own {
+                        let moved = account.unspooled(outcome.delivered + outcome.lost);
+                        let delivered = outcome.delivered.min(moved);
+                        account.delivered(delivered);
+                        account.lost(outcome.reason, moved - delivered);
+                    } else {
+                        account.replayed(outcome.delivered, outcome.lost);
+                    }
+                    replayed.done();
+                }
+            }
+            state.forget(&out.job);
             self.changed.notify_all();
         }
         self.wake();
@@ -493,12 +710,18 @@ impl Queue {
             // The probe was not sent, or its answer has been seen.
             state.lanes[lane].gate.inconclusive(out.probe);
             state.bytes -= old.bytes();
+            let mut replayed = out.job.replayed.clone();
+            if let Some(replayed) = &mut replayed {
+                replayed.split();
+                state.replays += 1;
+            }
             for request in [halves.0, halves.1] {
                 state.bytes += request.bytes();
                 let half = Job {
                     request,
                     attempts: 0,
                     tried_while_closing: false,
+                    replayed: replayed.clone(),
                     ..out.job.clone()
                 };
                 state.lanes[lane].put_back(half, None);
@@ -561,8 +784,14 @@ impl Queue {
     pub(crate) fn begin_closing(&self) {
         {
             let mut state = self.lock();
+            let state = &mut *state;
             state.closing = true;
             for lane in &mut state.lanes {
+                for replayed in lane.take_replayed() {
+                    state.records -= replayed.request.records;
+                    state.bytes -= replayed.request.bytes();
+                    state.replays -= 1;
+                }
                 lane.hurry(u64::MAX);
                 lane.gate.hurry();
             }
@@ -576,6 +805,22 @@ impl Queue {
     pub(crate) fn close(&self, until: Instant, worker_lost: impl Fn(Signal) -> bool) {
         self.begin_closing();
         let mut state = self.lock();
+        if self.spills.load(SeqCst) {
+            // The disk gets the last part of the time.
+            let left = until.saturating_duration_since(Instant::now());
+            let evacuate_at = until.checked_sub((left / 4).min(Duration::from_secs(1)));
+            while !state.is_empty() {
+                match self.wait(state, evacuate_at.unwrap_or(until)) {
+                    Some(again) => state = again,
+                    None => {
+                        state = self.lock();
+                        break;
+                    }
+                }
+            }
+            state.evacuating = true;
+            self.wake();
+        }
         while !state.is_empty() {
             if let Some(again) = self.wait(state, until) {
                 state = again;
@@ -595,7 +840,8 @@ impl Queue {
     fn write_off(&self, state: &mut State, worker_lost: impl Fn(Signal) -> bool) {
         state.lanes.iter_mut().for_each(Lane::clear);
         state.out.clear();
-        (state.records, state.bytes) = (0, 0);
+        (state.records, state.bytes, state.replays) = (0, 0, 0);
+        (state.leaving_records, state.leaving_bytes) = (0, 0);
         for signal in Signal::ALL {
             let account = self.ledger.signal(signal);
             if worker_lost(signal) {
@@ -623,12 +869,19 @@ impl Queue {
         let state = self.lock();
         let jobs = state.lanes.iter().flat_map(Lane::jobs);
         let jobs = jobs.chain(state.out.values().map(|out| &out.job));
-        let (mut records, mut bytes) = (0, 0);
+        let (mut records, mut bytes, mut replayed) = (0, 0, 0);
         for job in jobs {
             records += job.request.records;
             bytes += job.request.bytes();
+            if job.replayed.is_some() {
+                replayed += job.request.records;
+            }
         }
         assert_eq!((state.records, state.bytes), (records, bytes));
+        let leaving = state.out.values().filter(|out| out.leaving);
+        let leaving: u64 = leaving.map(|out| out.job.request.records).sum();
+        assert_eq!(state.leaving_records, leaving);
+        let records = records - replayed;
         (records, bytes)
     }
 }

@@ -205,7 +205,7 @@ impl Rig {
                 );
             })))
         };
-        let delivery = Delivery::new(Arc::clone(&queue), ways, notifier, connectivity);
+        let delivery = Delivery::new(Arc::clone(&queue), ways, notifier, connectivity, None);
         let served = tokio::spawn(delivery.serve());
         Self {
             queue,

@@ -7,7 +7,11 @@
 //! not matter which runtime the application has, or whether it has one.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
+    },
     thread::{Builder, JoinHandle},
     time::Duration,
 };
@@ -16,8 +20,10 @@ use opentelemetry::Context;
 use tokio::{runtime::Runtime, time::Instant};
 
 use super::{
+    overflow::{Overflow, Replayed},
     queue::{Decision, Outcome, Queue, Step, Ticket},
     split,
+    spool::{Refusal, Refused},
     watch::Watch,
 };
 use crate::{
@@ -48,6 +54,7 @@ pub(crate) fn start(
     connect_timeout: Duration,
     notifier: Notifier,
     connectivity: Option<Connectivity>,
+    overflow: Option<Arc<Overflow>>,
 ) -> Result<JoinHandle<()>, Error> {
     let (ready, is_ready) = mpsc::sync_channel(1);
     let thread = Builder::new()
@@ -60,7 +67,7 @@ pub(crate) fn start(
                     drop(ready);
                     work(
                         &runtime,
-                        &Delivery::new(queue, ways, notifier, connectivity),
+                        &Delivery::new(queue, ways, notifier, connectivity, overflow),
                     );
                     // Name resolution may hang; nobody waits for it any more.
                     runtime.shutdown_background();
@@ -123,6 +130,8 @@ pub(super) struct Delivery {
     ways: Ways,
     watch: Watch,
     connectivity: Option<Connectivity>,
+    overflow: Option<Arc<Overflow>>,
+    replays: AtomicBool,
 }
 
 impl Delivery {
@@ -131,17 +140,23 @@ impl Delivery {
         ways: Ways,
         notifier: Notifier,
         connectivity: Option<Connectivity>,
+        overflow: Option<Arc<Overflow>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             queue,
             ways,
             watch: Watch::new(notifier),
             connectivity,
+            overflow,
+            replays: AtomicBool::new(false),
         })
     }
 
     /// Takes steps until there is none left, waits, and begins again.
     pub(super) async fn serve(self: Arc<Self>) {
+        if !self.replays.swap(true, SeqCst) {
+            tokio::spawn(Arc::clone(&self).replay());
+        }
         let mut was_online = true;
         loop {
             self.ask_for_connectivity();
@@ -165,7 +180,7 @@ impl Delivery {
                         ticket,
                         request,
                         reason,
-                    } => self.give_up(ticket, &request, reason),
+                    } => self.give_up(ticket, request, reason),
                 }
             };
             self.watch.look_at(self.queue.ledger());
@@ -212,7 +227,7 @@ impl Delivery {
 
     /// People are told before the request is settled, so that a flush returns after the notices
     /// that belong to it.
-    async fn attempt(&self, ticket: Ticket, request: &Request, limit: Option<usize>) {
+    async fn attempt(self: &Arc<Self>, ticket: Ticket, request: &Request, limit: Option<usize>) {
         let Some(way) = &self.ways[request.signal as usize] else {
             // Batch processors exist only for signals that have a destination.
             self.settle_lost(ticket, request, LossReason::Unreachable);
@@ -238,7 +253,7 @@ impl Delivery {
         match decision {
             Decision::Settle(outcome) => self.queue.settle(ticket, outcome),
             Decision::Retry(due) => self.queue.put_back(ticket, due),
-            Decision::GiveUp(reason) => self.give_up(ticket, request, reason),
+            Decision::GiveUp(reason) => self.give_up(ticket, request.clone(), reason),
             Decision::Split => {
                 if !self.split(ticket, request, way, true) {
                     self.settle_lost(ticket, request, LossReason::TooLarge);
@@ -269,9 +284,86 @@ impl Delivery {
         true
     }
 
-    /// The end of a request that could not be delivered.
-    fn give_up(&self, ticket: Ticket, request: &Request, reason: LossReason) {
-        self.settle_lost(ticket, request, reason);
+    /// The end of a request that could not be delivered: to disk if there is a spool.
+    fn give_up(self: &Arc<Self>, ticket: Ticket, request: Request, reason: LossReason) {
+        let way = self.ways[request.signal as usize].as_ref();
+        let (Some(overflow), Some(way)) = (&self.overflow, way) else {
+            self.settle_lost(ticket, &request, reason);
+            return;
+        };
+        if self.queue.give_back(ticket) {
+            return;
+        }
+        let Some(entry) = overflow.entry(&request, &way.shape) else {
+            self.settle_lost(ticket, &request, reason);
+            return;
+        };
+        match overflow.spool.append(entry) {
+            Ok(durable) => {
+                let this = Arc::clone(self);
+                tokio::spawn(async move {
+                    match durable.await {
+                        Ok(()) => this.settle_spooled(ticket, &request),
+                        Err(refused) => this.refused(ticket, &request, reason, &refused),
+                    }
+                });
+            }
+            Err(refused) => self.refused(ticket, &request, reason, &refused),
+        }
+    }
+
+    /// The spool did not take a request: it stays in memory where that may help.
+    fn refused(&self, ticket: Ticket, request: &Request, reason: LossReason, refused: &Refused) {
+        let may_help = matches!(refused.reason, Refusal::Busy | Refusal::Degraded);
+        if !(may_help && self.queue.keep(ticket, Instant::now())) {
+            self.settle_lost(ticket, request, reason);
+        }
+    }
+
+    fn settle_spooled(&self, ticket: Ticket, request: &Request) {
+        let records = request.records;
+        self.tell(&[DeliveryEvent::Spooled {
+            signal: request.signal,
+            records,
+        }]);
+        self.queue.settle(ticket, Outcome::spooled(records));
+    }
+
+    /// Brings back what is on disk, at its own pace, while there is room and somebody to take it.
+    async fn replay(self: Arc<Self>) {
+        let Some(overflow) = &self.overflow else {
+            return;
+        };
+        loop {
+            overflow.reconcile(self.queue.ledger());
+            let mut pause = NOTHING_TO_REPLAY;
+            if self.queue.wants_replay(Instant::now()) {
+                if let Some(replay) = overflow.spool.next().await {
+                    pause = REPLAY_PACE;
+                    let own = overflow.is_own(replay.entry());
+                    let signal = replay.entry().signal;
+                    let way = self.ways[signal as usize].as_ref();
+                    let request = way.and_then(|way| Overflow::request(replay.entry(), &way.shape));
+                    if let Some(request) = request {
+                        self.queue.push_replay(request, Replayed::new(replay, own));
+                    } else {
+                        // Nobody can send it, today or later.
+                        let account = self.queue.ledger().signal(signal);
+                        let records = replay.entry().records;
+                        if own {
+                            let lost = account.unspooled(records);
+                            account.lost(LossReason::SpoolCorrupt, lost);
+                        } else {
+                            account.replayed(0, records);
+                        }
+                        replay.ack();
+                    }
+                }
+            } else if self.queue.is_full_of_replays() {
+                pause = REPLAY_PACE;
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     fn settle_lost(&self, ticket: Ticket, request: &Request, reason: LossReason) {
@@ -293,6 +385,12 @@ fn plain_bytes(request: &Request, way: &Way) -> Option<usize> {
     let plain = request.protobuf(way.shape.max_bytes).ok()?;
     Some(plain.len())
 }
+
+/// The pace of the replay: slow enough to leave the network to fresh data, fast enough to catch up.
+const REPLAY_PACE: Duration = Duration::from_millis(25);
+
+/// How long to wait where there is nothing on disk, or nobody to take it.
+const NOTHING_TO_REPLAY: Duration = Duration::from_secs(1);
 
 /// How often the application is asked whether the process is back online.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

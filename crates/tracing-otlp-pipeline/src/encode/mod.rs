@@ -101,6 +101,14 @@ impl Shape {
         }
     }
 
+    pub(crate) fn content_type(&self) -> &'static str {
+        match self.protocol {
+            Protocol::HttpJson => "application/json",
+            Protocol::HttpProtobuf => "application/x-protobuf",
+            Protocol::Grpc => GRPC,
+        }
+    }
+
     /// Gives the body that was captured from the official exporter the shape.
     pub(crate) fn fit(&self, captured: Bytes, records: u64) -> Result<Request, String> {
         let Self {

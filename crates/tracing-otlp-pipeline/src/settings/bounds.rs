@@ -5,7 +5,7 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use super::{BreakerSettings, RetrySettings, Signal};
-use crate::error::Error;
+use crate::{deliver::spool::SpoolSettings, error::Error};
 
 /// How the official batch processor of one signal collects records.
 ///
@@ -114,6 +114,7 @@ pub struct DeliverySettings {
     pub(crate) breaker: BreakerSettings,
     pub(crate) authorization_probe: Duration,
     pub(crate) limit_memory: Duration,
+    pub(crate) spool: Option<SpoolSettings>,
 }
 
 const MIB: usize = 1024 * 1024;
@@ -131,6 +132,7 @@ impl Default for DeliverySettings {
             breaker: BreakerSettings::default(),
             authorization_probe: Duration::from_secs(60),
             limit_memory: Duration::from_secs(10 * 60),
+            spool: None,
         }
     }
 }
@@ -221,6 +223,19 @@ impl DeliverySettings {
     #[must_use]
     pub fn with_limit_memory(mut self, time: Duration) -> Self {
         self.limit_memory = time;
+        self
+    }
+
+    /// Keeps requests on disk that cannot be delivered in time or do not fit in memory; without it
+    /// they are lost and counted.
+    ///
+    /// What a request's deadline, a shutdown, or memory that is three quarters full would take away
+    /// is written there, and replayed oldest first when the destination is back, in this process
+    /// or the next. A directory that cannot be used is told by a notice, and delivery goes on in
+    /// memory.
+    #[must_use]
+    pub fn with_spool(mut self, settings: SpoolSettings) -> Self {
+        self.spool = Some(settings);
         self
     }
 

@@ -134,6 +134,13 @@ struct Shared {
     received: Mutex<Vec<Received>>,
     arrived: Condvar,
     resets: std::sync::atomic::AtomicUsize,
+    then: Mutex<Option<Reply>>,
+}
+
+impl Shared {
+    fn then(&self) -> Reply {
+        self.then.lock().unwrap().clone().unwrap_or(Reply::Accept)
+    }
 }
 
 /// Answers by script, then by `Accept` (or what `then` says); stops when dropped.
@@ -181,6 +188,7 @@ impl Server {
     ) -> Self {
         let shared = Arc::new(Shared {
             script: Mutex::new(script.into_iter().collect()),
+            then: Mutex::new(Some(then)),
             ..Shared::default()
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -198,7 +206,7 @@ impl Server {
                 runtime.block_on(async {
                     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                     tokio::select! {
-                        () = serve(listener, theirs, then, accept) => {}
+                        () = serve(listener, theirs, accept) => {}
                         _ = stopped => {}
                     }
                 });
@@ -214,6 +222,11 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on, when the script is over, the answer is this.
+    pub(crate) fn then(&self, reply: Reply) {
+        *self.shared.then.lock().unwrap() = Some(reply);
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -246,24 +259,19 @@ impl Drop for Server {
     }
 }
 
-async fn serve(
-    listener: tokio::net::TcpListener,
-    shared: Arc<Shared>,
-    then: Reply,
-    accept: Accept,
-) {
+async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, accept: Accept) {
     use hyper_util::rt::{TokioExecutor, TokioIo};
     for connection in 0.. {
         let Ok((stream, _)) = listener.accept().await else {
             return;
         };
-        let (shared, then, accept) = (Arc::clone(&shared), then.clone(), Arc::clone(&accept));
+        let (shared, accept) = (Arc::clone(&shared), Arc::clone(&accept));
         tokio::spawn(async move {
             let Ok(stream) = accept(stream).await else {
                 return;
             };
             let service = hyper::service::service_fn(move |request| {
-                answer(connection, request, Arc::clone(&shared), then.clone())
+                answer(connection, request, Arc::clone(&shared))
             });
             let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
@@ -278,11 +286,10 @@ async fn answer(
     connection: usize,
     request: http::Request<hyper::body::Incoming>,
     shared: Arc<Shared>,
-    then: Reply,
 ) -> Result<Answer, std::io::Error> {
     let (head, body) = request.into_parts();
     let next = shared.script.lock().unwrap().front().cloned();
-    if let Reply::Reset = next.unwrap_or_else(|| then.clone()) {
+    if let Reply::Reset = next.unwrap_or_else(|| shared.then()) {
         shared.script.lock().unwrap().pop_front();
         shared
             .resets
@@ -295,7 +302,8 @@ async fn answer(
         .map_err(std::io::Error::other)?
         .to_bytes();
     let content_type = head.headers["content-type"].to_str().unwrap().to_owned();
-    let reply = shared.script.lock().unwrap().pop_front().unwrap_or(then);
+    let next = shared.script.lock().unwrap().pop_front();
+    let reply = next.unwrap_or_else(|| shared.then());
     let received = Received {
         connection,
         version: head.version,

@@ -52,7 +52,17 @@ mod settings;
 mod unwind;
 mod wire;
 
+/// For this project's benchmarks and integration; no promise is made about it.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::deliver::spool::{
+        Entry, Recovered, Refusal, Refused, Replay, Spool, SpoolCounts, SpoolError, SpoolEvent,
+        SpoolState, Tally, Ticket,
+    };
+}
+
 pub use builder::PipelineBuilder;
+pub use deliver::spool::SpoolSettings;
 pub use error::Error;
 pub use ledger::{Counts, LossReason, SignalCounts};
 pub use notice::Notice;

@@ -65,7 +65,6 @@ impl Entry {
                 None => None,
                 Some(encoding) => Some(known(encoding, &CONTENT_ENCODINGS)?),
             },
-            source: None,
         })
     }
 

@@ -486,8 +486,8 @@ fn torment(seed: u64, menu: Menu, crashes: u64) -> Stats {
                     }
                     model.act(&mut session);
                 }
-                if session.evicted > 0 {
-                    // In flight when their segment left: not counted yet.
+                if model.tight(4096) {
+                    // Perhaps in flight when their segment left: not counted yet.
                     model.evicted += session.held.len() as u64;
                 }
                 if !model.stopped() && model.random.chance(30) {

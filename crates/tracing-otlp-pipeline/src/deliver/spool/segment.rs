@@ -251,8 +251,7 @@ pub(super) fn load<F: DiskFile>(
     ack_bytes: &[u8],
 ) -> io::Result<Load> {
     let mut window = Window::new(file);
-    let head = (SEGMENT_HEADER as u64).min(len);
-    let Some(head) = window.get(0, head, len)? else {
+    let Some(head) = window.get(0, SEGMENT_HEADER as u64, len)? else {
         return Ok(Load::Junk);
     };
     let salt = match format::SegmentHeader::read(head) {

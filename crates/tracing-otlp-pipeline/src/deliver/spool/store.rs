@@ -617,7 +617,10 @@ impl<D: Disk> Store<D> {
             let disk = &self.disk;
             if segment.acks_broken {
                 // Behind half a record nothing would be found.
-                segment.acks_broken = disk.truncate(&name, segment.ack_len).is_err();
+                segment.acks_broken = match disk.truncate(&name, segment.ack_len) {
+                    Ok(()) => false,
+                    Err(error) => error.kind() != io::ErrorKind::NotFound,
+                };
             }
             let written = !segment.acks_broken
                 && disk

@@ -149,7 +149,7 @@ async fn on_own_thread(
         let _ = done.send(run(&theirs));
     });
     let report = is_done.await;
-    report.unwrap_or_else(|_| inner.report_unsettled(inner.queue.ledger().counts(), start))
+    report.unwrap_or_else(|_| inner.report_unsettled(&inner.queue.ledger().counts(), start))
 }
 
 /// Runs the closure on a thread of its own or, where there is none to be had, here and now: what
@@ -219,8 +219,8 @@ impl Inner {
         });
         let settled = self.queue.flush(&Signal::ALL, until) && flushed;
         Report::new(
-            self.queue.ledger().counts(),
-            before,
+            &self.queue.ledger().counts(),
+            &before,
             settled,
             start.elapsed(),
         )
@@ -238,7 +238,7 @@ impl Inner {
                 }
                 match self.wait(phase, until) {
                     Some(again) => phase = again,
-                    None => return self.report_unsettled(before, start),
+                    None => return self.report_unsettled(&before, start),
                 }
             }
             phase.shutting_down = true;
@@ -263,7 +263,12 @@ impl Inner {
         if let Some(overflow) = &self.overflow {
             overflow.close(self.queue.ledger(), until);
         }
-        let report = Report::new(self.queue.ledger().counts(), before, true, start.elapsed());
+        let report = Report::new(
+            &self.queue.ledger().counts(),
+            &before,
+            true,
+            start.elapsed(),
+        );
         self.phase().ended = Some(report.clone());
         self.phase_changed.notify_all();
         report
@@ -300,8 +305,13 @@ impl Inner {
             .is_ok()
     }
 
-    fn report_unsettled(&self, before: Counts, start: Instant) -> Report {
-        Report::new(self.queue.ledger().counts(), before, false, start.elapsed())
+    fn report_unsettled(&self, before: &Counts, start: Instant) -> Report {
+        Report::new(
+            &self.queue.ledger().counts(),
+            before,
+            false,
+            start.elapsed(),
+        )
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {

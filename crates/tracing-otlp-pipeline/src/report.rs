@@ -21,9 +21,9 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(counts: Counts, before: Counts, settled: bool, elapsed: Duration) -> Self {
+    pub(crate) fn new(counts: &Counts, before: &Counts, settled: bool, elapsed: Duration) -> Self {
         Self {
-            counts,
+            counts: *counts,
             lost_before: before.total().lost(),
             settled,
             elapsed,

@@ -111,9 +111,10 @@ impl Gate {
             self.credentials.inconclusive(was_probe);
         }
         let change = match verdict {
-            Verdict::Taken { .. } | Verdict::TooLarge => self.breaker.success(),
-            // The gate is shut by the other breaker; this one's probe has been answered.
-            Verdict::Unauthorized => self.breaker.success(),
+            // The destination is there. Without valid credentials the other breaker shuts the gate.
+            Verdict::Taken { .. } | Verdict::TooLarge | Verdict::Unauthorized => {
+                self.breaker.success()
+            }
             Verdict::Again { after: Some(_), .. } => {
                 self.breaker.inconclusive(was_probe);
                 None

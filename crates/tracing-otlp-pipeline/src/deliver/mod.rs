@@ -24,7 +24,13 @@ mod gate;
 mod lane;
 pub(crate) mod overflow;
 pub(crate) mod queue;
+mod retry;
+#[cfg(test)]
+mod rig;
+mod split;
 pub(crate) mod spool;
+#[cfg(test)]
+mod tests;
 pub(crate) mod thread;
 mod watch;
 

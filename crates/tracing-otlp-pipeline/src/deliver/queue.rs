@@ -810,12 +810,11 @@ impl Queue {
             let left = until.saturating_duration_since(Instant::now());
             let evacuate_at = until.checked_sub((left / 4).min(Duration::from_secs(1)));
             while !state.is_empty() {
-                match self.wait(state, evacuate_at.unwrap_or(until)) {
-                    Some(again) => state = again,
-                    None => {
-                        state = self.lock();
-                        break;
-                    }
+                if let Some(again) = self.wait(state, evacuate_at.unwrap_or(until)) {
+                    state = again;
+                } else {
+                    state = self.lock();
+                    break;
                 }
             }
             state.evacuating = true;

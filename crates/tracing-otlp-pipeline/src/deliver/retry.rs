@@ -60,19 +60,15 @@ fn refused(status: Status, message: &str, after: Option<Duration>) -> Verdict {
     };
     match status {
         Status::Http(413) => Verdict::TooLarge,
-        Status::Http(400) if says_too_large(message) => Verdict::TooLarge,
-        Status::Http(401 | 403) => Verdict::Unauthorized,
-        Status::Http(429 | 502 | 503 | 504) => again,
-        Status::Http(_) => Verdict::Never,
         // RESOURCE_EXHAUSTED and OUT_OF_RANGE are how gRPC servers refuse large messages.
-        Status::Grpc(8 | 11) if says_too_large(message) => Verdict::TooLarge,
+        Status::Http(400) | Status::Grpc(8 | 11) if says_too_large(message) => Verdict::TooLarge,
         // UNAUTHENTICATED, PERMISSION_DENIED
-        Status::Grpc(16 | 7) => Verdict::Unauthorized,
+        Status::Http(401 | 403) | Status::Grpc(16 | 7) => Verdict::Unauthorized,
         // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS
-        Status::Grpc(1 | 4 | 10 | 11 | 14 | 15) => again,
+        Status::Http(429 | 502 | 503 | 504) | Status::Grpc(1 | 4 | 10 | 11 | 14 | 15) => again,
         // RESOURCE_EXHAUSTED only where the server says that it will recover.
         Status::Grpc(8) if after.is_some() => again,
-        Status::Grpc(_) => Verdict::Never,
+        Status::Http(_) | Status::Grpc(_) => Verdict::Never,
     }
 }
 

@@ -65,6 +65,7 @@ impl Entry {
                 None => None,
                 Some(encoding) => Some(known(encoding, &CONTENT_ENCODINGS)?),
             },
+            source: None,
         })
     }
 

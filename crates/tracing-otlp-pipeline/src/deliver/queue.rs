@@ -266,6 +266,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
     wake: Notify,
+    replay_ended: Notify,
     ledger: Arc<Ledger>,
     max_records: u64,
     max_bytes: usize,
@@ -296,6 +297,7 @@ impl Queue {
             }),
             changed: Condvar::new(),
             wake: Notify::new(),
+            replay_ended: Notify::new(),
             ledger,
             max_records: settings.max_queued_records.get() as u64,
             max_bytes: settings.max_queued_bytes.get(),
@@ -466,6 +468,11 @@ impl Queue {
         self.lock().replays >= MAX_REPLAYS
     }
 
+    /// Waits until one of them has left.
+    pub(crate) async fn replay_ended(&self) {
+        self.replay_ended.notified().await;
+    }
+
     /// Takes in a request from the spool, unless it is too late.
     pub(crate) fn push_replay(&self, request: Request, replayed: Replayed) {
         {
@@ -499,6 +506,7 @@ impl Queue {
         };
         // Outside of the lock: the spool hears of it.
         drop(given);
+        self.replay_ended.notify_one();
         self.wake();
         true
     }
@@ -678,6 +686,9 @@ impl Queue {
                 }
             }
             state.forget(&out.job);
+            if out.job.replayed.is_some() {
+                self.replay_ended.notify_one();
+            }
             self.changed.notify_all();
         }
         self.wake();

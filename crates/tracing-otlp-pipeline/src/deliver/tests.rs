@@ -272,6 +272,11 @@ async fn both_forms_of_retry_after_reach_the_schedule() {
         rig.push(1);
         rig.settle().await;
         assert!((15.0..15.01).contains(&rig.times()[1]), "{:?}", rig.times());
+        assert!(
+            rig.events()[0].contains("next in 15s"),
+            "{:?}",
+            rig.events()
+        );
     }
 }
 
@@ -527,6 +532,9 @@ async fn offline_burns_neither_attempts_nor_deadlines() {
     rig.turn().await;
     rig.queue.set_online(false);
     rig.push(1);
+    rig.until(1000).await;
+    // Somebody looks in between, and nothing has expired.
+    rig.queue.wake();
     rig.until(3600).await;
     assert_eq!(rig.times(), [0.0]);
     assert_eq!(rig.counts().pending(), 2);

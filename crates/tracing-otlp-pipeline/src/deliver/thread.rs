@@ -360,6 +360,7 @@ impl Delivery {
                     }
                 }
             } else if self.queue.is_full_of_replays() {
+                self.queue.replay_ended().await;
                 pause = REPLAY_PACE;
             }
             tokio::time::sleep(pause).await;

@@ -31,6 +31,10 @@ pub(crate) enum Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Http(u16),
+    #[cfg_attr(
+        not(feature = "grpc"),
+        expect(dead_code, reason = "nobody else answers with it")
+    )]
     Grpc(u32),
 }
 

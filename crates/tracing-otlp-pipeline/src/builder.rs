@@ -16,8 +16,10 @@ use crate::{
     admit::{AdmissionSettings, room::Room},
     batch::{LogPipe, SpanPipe},
     deliver::{
+        overflow::Overflow,
         queue::Queue,
-        thread::{self, Route},
+        spool::{Spool, SpoolEvent, SpoolSettings},
+        thread::{self, Connectivity, Route},
     },
     door::Door,
     encode::{
@@ -25,7 +27,9 @@ use crate::{
         official::{LogEncoder, SpanEncoder},
     },
     error::Error,
-    notice::{Callback, Notice, Notifier},
+    event::DeliveryEvent,
+    ledger::Ledger,
+    notice::{Callback, EventCallback, Notice, Notifier},
     pipeline::Pipeline,
     settings::{BatchSettings, DeliverySettings, Destination, Signal},
 };
@@ -59,6 +63,8 @@ pub struct PipelineBuilder {
     delivery: DeliverySettings,
     callback: Option<Callback>,
     observers: Vec<Observer>,
+    on_event: Option<EventCallback>,
+    connectivity: Option<Connectivity>,
     map_logger_provider: Map<LoggerProviderBuilder>,
     map_tracer_provider: Map<TracerProviderBuilder>,
 }
@@ -124,6 +130,29 @@ impl PipelineBuilder {
         self
     }
 
+    /// Calls back with everything that becomes of requests; without it nothing is told.
+    ///
+    /// The callback runs on the delivery thread, outside of any lock and with telemetry suppressed.
+    /// It may panic, but while it takes its time nothing is delivered.
+    pub fn on_event(mut self, callback: impl Fn(&DeliveryEvent) + Send + Sync + 'static) -> Self {
+        self.on_event = Some(Arc::new(callback));
+        self
+    }
+
+    /// Asks the callback whether the process can reach the network; without it the answer is yes.
+    ///
+    /// While the answer is no, nothing is sent: no attempt is made, no deadline of a request comes
+    /// nearer, and what is emitted waits in the queue (or goes to the spool when that is full). The
+    /// callback is asked on the delivery thread before something is sent, and every second while
+    /// the answer is no; it should answer at once. See also [`Pipeline::set_online`].
+    pub fn with_connectivity(
+        mut self,
+        is_online: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.connectivity = Some(Arc::new(is_online));
+        self
+    }
+
     /// Changes the SDK's logger provider before it is built, for example adds processors, which
     /// come before the delivering one.
     pub fn map_logger_provider(
@@ -177,11 +206,12 @@ impl PipelineBuilder {
                 routes.push(Route {
                     destination: destination.clone(),
                     timeout: destination.timeout().min(batch.export_timeout()),
+                    shape: Shape::of(destination, delivery.max_request_bytes.get()),
                 });
             }
         }
 
-        let notifier = Notifier::new(self.callback);
+        let notifier = Notifier::new(self.callback).with_events(self.on_event);
         let queue = Arc::new(Queue::new(&delivery, Arc::default()));
         let resource = self.resource.unwrap_or_else(|| Resource::builder().build());
         let mut doors = Vec::new();
@@ -226,6 +256,13 @@ impl PipelineBuilder {
                 flush_timeout,
             )?),
         };
+        let mut overflow = None;
+        if let (Some(settings), false) = (&delivery.spool, routes.is_empty()) {
+            overflow = open_spool(settings, &notifier, queue.ledger());
+        }
+        if overflow.is_some() {
+            queue.spills();
+        }
         if !routes.is_empty() {
             // The thread ends by itself when the queue is closed.
             let _detached = thread::start(
@@ -233,6 +270,8 @@ impl PipelineBuilder {
                 routes,
                 delivery.connect_timeout,
                 notifier,
+                self.connectivity,
+                overflow.clone(),
             )?;
         }
         let logger_provider = log_pipe.map(|pipe| {
@@ -252,6 +291,7 @@ impl PipelineBuilder {
             tracer_provider,
             doors,
             queue,
+            overflow,
             flush_timeout,
         ))
     }
@@ -271,6 +311,33 @@ fn show(
     };
     for observer in observers {
         observer(&observed);
+    }
+}
+
+/// Without its spool a pipeline delivers from memory: a disk is no reason not to start.
+fn open_spool(
+    settings: &SpoolSettings,
+    notifier: &Notifier,
+    ledger: &Ledger,
+) -> Option<Arc<Overflow>> {
+    let theirs = notifier.clone();
+    let opened = Spool::open(settings, move |event| {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        theirs.say(&match event {
+            SpoolEvent::Degraded { reason } => Notice::SpoolFailing {
+                reason: reason.clone(),
+            },
+            _ => Notice::SpoolRestored,
+        });
+    });
+    match opened {
+        Ok((spool, recovered)) => Some(Arc::new(Overflow::new(spool, &recovered, ledger))),
+        Err(error) => {
+            notifier.say(&Notice::SpoolFailing {
+                reason: error.to_string(),
+            });
+            None
+        }
     }
 }
 

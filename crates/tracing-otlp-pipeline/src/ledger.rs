@@ -4,7 +4,10 @@
 //! becomes of it, the report and `metrics` read.
 //!
 //! The invariant, for every severity: emitted and recovered records are delivered, filtered,
-//! sampled, limited, lost, spooled or pending, each of them exactly one of these, where a record is counted as lost under exactly one reason.
+//! sampled, limited, lost, spooled or pending, each of them exactly one of these, where a record is
+//! counted as lost under exactly one reason. What is on disk stays spooled while it is replayed,
+//! until it is delivered or lost. What an earlier process left there enters as recovered when the
+//! spool is opened; how severe it was is not known then, so it counts as INFO to its end.
 //! `emitted` is never stored: it is the sum of the admitted and of those turned away before, so no
 //! reader can catch a record between two counters.
 
@@ -41,10 +44,15 @@ impl Meter {
         }
     }
 
-    fn subtract(&self, tally: &Tally) {
+    /// Takes away what is there, and returns it.
+    fn take(&self, tally: &Tally) -> Tally {
+        let mut taken = Tally::default();
         for (band, records) in tally.iter() {
-            self.0[band as usize].fetch_sub(records, Release);
+            let less = |have: u64| Some(have.saturating_sub(records));
+            let have = self.0[band as usize].fetch_update(AcqRel, Acquire, less);
+            taken.add(band, have.unwrap_or_default().min(records));
         }
+        taken
     }
 
     fn read(&self) -> Tally {
@@ -112,19 +120,33 @@ impl SignalLedger {
     }
 
     /// Counts records that are on disk now and not in memory any more.
-    #[expect(dead_code, reason = "written by the spool")]
     pub(crate) fn spooled(&self, records: impl Into<Tally>) {
         self.spooled.add(&records.into());
     }
 
-    /// Counts records that are in memory again and not on disk any more.
-    #[expect(dead_code, reason = "written by the spool")]
-    pub(crate) fn unspooled(&self, records: impl Into<Tally>) {
-        self.spooled.subtract(&records.into());
+    /// Takes records out of the count of the spooled, because they count as something else now, and
+    /// returns what it took: never more than there is. The spool does not say how severe it was what
+    /// it threw away, so a severity may have run out; then others make up for it.
+    #[must_use]
+    pub(crate) fn unspooled(&self, records: impl Into<Tally>) -> Tally {
+        let records = records.into();
+        let mut taken = self.spooled.take(&records);
+        let missing = records.total() - taken.total();
+        if missing > 0 {
+            let (others, _) = self.spooled.read().split(missing);
+            taken = taken.plus(&self.spooled.take(&others));
+        }
+        taken
+    }
+
+    /// Counts so many records on disk as lost there; each severity gives its share.
+    pub(crate) fn lost_on_disk(&self, reason: LossReason, records: u64) {
+        let (share, _) = self.spooled.read().split(records);
+        let lost = self.unspooled(share);
+        self.lost(reason, lost);
     }
 
     /// Counts records that an earlier process left on disk; they are spooled now.
-    #[expect(dead_code, reason = "written by the spool")]
     pub(crate) fn recovered(&self, records: impl Into<Tally>) {
         let records = records.into();
         self.recovered.add(&records);
@@ -180,12 +202,13 @@ impl SignalLedger {
         let mut counts = SignalCounts {
             delivered: self.delivered.read(),
             filtered: self.filtered.read(),
-            spooled: self.spooled.read(),
             ..SignalCounts::default()
         };
         for (count, live) in counts.lost.iter_mut().zip(&self.lost) {
             *count = live.read();
         }
+        // After what the spooled become, for the same reason.
+        counts.spooled = self.spooled.read();
         counts.summaries = self.summaries.load(Acquire);
         counts.recovered = self.recovered.read();
         counts.emitted = self.admitted.0.read().plus(&counts.filtered);
@@ -309,20 +332,36 @@ mod tests {
     fn what_is_on_disk_is_neither_lost_nor_pending() {
         let ledger = SignalLedger::default();
         ledger.admit(SeverityBand::Info);
-        ledger.spooled.add(&1.into());
-        ledger.recovered.add(&5.into());
-        ledger.spooled.add(&5.into());
+        ledger.spooled(1);
+        ledger.recovered(5);
         let counts = ledger.counts();
         assert_eq!((counts.emitted(), counts.recovered()), (1, 5));
         assert_eq!(
             (counts.spooled(), counts.pending(), counts.lost()),
             (6, 0, 0)
         );
-        ledger.spooled.subtract(&5.into());
-        ledger.delivered(5);
+        ledger.delivered(ledger.unspooled(5));
         assert_eq!(
             (ledger.counts().spooled(), ledger.counts().pending()),
             (1, 0)
         );
+    }
+
+    #[test]
+    fn what_leaves_the_disk_is_never_more_than_was_there_and_leaves_no_severity_behind() {
+        let ledger = SignalLedger::default();
+        for _ in 0..6 {
+            ledger.admit(SeverityBand::Error);
+        }
+        ledger.recovered(4);
+        ledger.spooled(Tally::of(SeverityBand::Error, 6));
+        ledger.lost_on_disk(LossReason::SpoolFull, 5);
+        let taken = ledger.unspooled(Tally::of(SeverityBand::Error, 4));
+        assert_eq!((taken.total(), taken.get(SeverityBand::Error)), (4, 3));
+        ledger.delivered(taken);
+        ledger.delivered(ledger.unspooled(9));
+        let counts = ledger.counts();
+        assert_eq!((counts.spooled(), counts.pending()), (0, 0), "{counts}");
+        assert_eq!((counts.lost(), counts.delivered()), (5, 5), "{counts}");
     }
 }

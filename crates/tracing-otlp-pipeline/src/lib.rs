@@ -52,6 +52,7 @@ mod deliver;
 mod door;
 mod encode;
 mod error;
+mod event;
 mod ledger;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -63,10 +64,24 @@ mod unwind;
 mod wire;
 
 pub use admit::{AdmissionSettings, SeverityBand};
+/// For this project's benchmarks and integration; no promise is made about it.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::deliver::spool::{
+        Entry, Recovered, Refusal, Refused, Replay, Spool, SpoolCounts, SpoolError, SpoolEvent,
+        SpoolState, Tally, Ticket,
+    };
+}
+
 pub use builder::PipelineBuilder;
+pub use deliver::spool::SpoolSettings;
 pub use error::Error;
+pub use event::{BreakerState, DeliveryEvent};
 pub use ledger::{Counts, LossReason, SignalCounts, SourceCounts};
 pub use notice::Notice;
 pub use pipeline::Pipeline;
 pub use report::Report;
-pub use settings::{BatchSettings, Compression, DeliverySettings, Destination, Protocol, Signal};
+pub use settings::{
+    BatchSettings, BreakerSettings, Compression, DeliverySettings, Destination, Protocol,
+    RetrySettings, Signal,
+};

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use crate::{ledger::LossReason, settings::Signal, unwind::caught};
+use crate::{event::DeliveryEvent, ledger::LossReason, settings::Signal, unwind::caught};
 
 /// Something that a person who runs the program should know. `Display` gives one line.
 ///
@@ -64,6 +64,48 @@ pub enum Notice {
         /// What the destination said, if anything.
         message: String,
     },
+    /// A destination answers that it cannot take requests now, and they are tried again; said once
+    /// until the answer changes.
+    #[non_exhaustive]
+    Unavailable {
+        /// The signal of the request.
+        signal: Signal,
+        /// Where the request went.
+        url: String,
+        /// The status, for example `HTTP 503` or `gRPC UNAVAILABLE`.
+        status: String,
+        /// What the destination said, if anything.
+        message: String,
+    },
+    /// A destination does not accept the credentials, and the export to it stops, but for a slow
+    /// probe; said once until it resumes.
+    #[non_exhaustive]
+    ExportStopped {
+        /// The signal whose export stops.
+        signal: Signal,
+        /// Where the request went.
+        url: String,
+        /// The status, for example `HTTP 401` or `gRPC UNAUTHENTICATED`.
+        status: String,
+        /// What the destination said, if anything.
+        message: String,
+    },
+    /// A destination whose export had stopped accepts the credentials again.
+    #[non_exhaustive]
+    ExportResumed {
+        /// The signal whose export resumes.
+        signal: Signal,
+        /// Where the request went.
+        url: String,
+    },
+    /// The spool cannot be used, or cannot write for now: records stay in memory.
+    #[non_exhaustive]
+    SpoolFailing {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The spool writes again.
+    SpoolRestored,
     /// Records of a signal are lost for a reason inside this process; said once per reason.
     #[non_exhaustive]
     Losing {
@@ -113,12 +155,54 @@ impl fmt::Display for Notice {
                 message,
             } => write!(f, "{url} rejects {signal}: {status}, {}", one_line(message)),
             Self::Losing { signal, reason } => write!(f, "losing {signal}: {reason}"),
+            Self::Unavailable {
+                signal,
+                url,
+                status,
+                message,
+            } => {
+                write!(f, "{url} cannot take {signal} now: {status}")?;
+                comma(message, f)
+            }
+            Self::ExportStopped {
+                signal,
+                url,
+                status,
+                message,
+            } => {
+                write!(
+                    f,
+                    "export of {signal} stopped, {url} does not accept the credentials: {status}"
+                )?;
+                comma(message, f)
+            }
+            Self::SpoolFailing { reason } => {
+                write!(
+                    f,
+                    "the spool cannot write, records stay in memory: {}",
+                    one_line(reason)
+                )
+            }
+            Self::SpoolRestored => f.write_str("the spool writes again"),
+            Self::ExportResumed { signal, url } => {
+                write!(
+                    f,
+                    "export of {signal} resumed, {url} accepts the credentials"
+                )
+            }
         }
     }
 }
 
+fn comma(message: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if message.is_empty() {
+        return Ok(());
+    }
+    write!(f, ", {}", one_line(message))
+}
+
 /// A message of a stranger, fit for one line of a terminal.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
@@ -127,10 +211,14 @@ fn one_line(text: &str) -> String {
 /// The callback, as the builder takes it.
 pub(crate) type Callback = Arc<dyn Fn(&Notice) + Send + Sync>;
 
-/// Carries notices to the callback, if there is one, and survives its panics.
+/// The callback for events, as the builder takes it.
+pub(crate) type EventCallback = Arc<dyn Fn(&DeliveryEvent) + Send + Sync>;
+
+/// Carries notices and events to the callbacks, if there are any, and survives their panics.
 #[derive(Clone, Default)]
 pub(crate) struct Notifier {
     callback: Option<Callback>,
+    on_event: Option<EventCallback>,
     after_shutdown_said: Arc<AtomicBool>,
 }
 
@@ -139,6 +227,20 @@ impl Notifier {
         Self {
             callback,
             ..Self::default()
+        }
+    }
+
+    pub(crate) fn with_events(mut self, callback: Option<EventCallback>) -> Self {
+        self.on_event = callback;
+        self
+    }
+
+    /// Must be called without holding a lock: the callback is other people's code.
+    pub(crate) fn tell(&self, events: &[DeliveryEvent]) {
+        if let Some(callback) = &self.on_event {
+            for event in events {
+                let _ = caught(|| callback(event));
+            }
         }
     }
 

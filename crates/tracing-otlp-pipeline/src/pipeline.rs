@@ -16,7 +16,7 @@ use opentelemetry_sdk::{logs::SdkLoggerProvider, trace::SdkTracerProvider};
 use crate::{
     admit::Tally,
     builder::PipelineBuilder,
-    deliver::queue::Queue,
+    deliver::{overflow::Overflow, queue::Queue},
     door::{DeliveryComesLater, Door, deadline},
     ledger::{Counts, SourceCounts},
     report::Report,
@@ -43,6 +43,7 @@ impl Pipeline {
         tracer_provider: Option<SdkTracerProvider>,
         doors: Vec<Arc<Door>>,
         queue: Arc<Queue>,
+        overflow: Option<Arc<Overflow>>,
         shutdown_deadline: Duration,
     ) -> Self {
         Self {
@@ -51,6 +52,7 @@ impl Pipeline {
                 tracer_provider,
                 doors,
                 queue,
+                overflow,
                 shutdown_deadline,
                 phase: Mutex::default(),
                 phase_changed: Condvar::new(),
@@ -107,6 +109,14 @@ impl Pipeline {
                 account.filtered(Tally::of(band, 1));
             }
         }
+    }
+
+    /// Tells the pipeline whether the process can reach the network; until told it assumes so.
+    ///
+    /// While it cannot, nothing is sent: no attempt is made, no deadline of a request comes nearer,
+    /// and what is emitted waits in the queue. A shutdown while offline sends nothing either.
+    pub fn set_online(&self, online: bool) {
+        self.inner.queue.set_online(online);
     }
 
     /// Delivers everything emitted so far, or as much as the deadline allows, and reports.
@@ -176,7 +186,7 @@ async fn on_own_thread(
         let _ = done.send(run(&theirs));
     });
     let report = is_done.await;
-    report.unwrap_or_else(|_| inner.report_unsettled(inner.queue.ledger().counts(), start))
+    report.unwrap_or_else(|_| inner.report_unsettled(&inner.queue.ledger().counts(), start))
 }
 
 /// Runs the closure on a thread of its own or, where there is none to be had, here and now: what
@@ -204,6 +214,7 @@ struct Inner {
     tracer_provider: Option<SdkTracerProvider>,
     doors: Vec<Arc<Door>>,
     queue: Arc<Queue>,
+    overflow: Option<Arc<Overflow>>,
     shutdown_deadline: Duration,
     phase: Mutex<Phase>,
     phase_changed: Condvar,
@@ -245,8 +256,8 @@ impl Inner {
         });
         let settled = self.queue.flush(&Signal::ALL, until) && flushed;
         Report::new(
-            self.queue.ledger().counts(),
-            before,
+            &self.queue.ledger().counts(),
+            &before,
             settled,
             start.elapsed(),
         )
@@ -264,7 +275,7 @@ impl Inner {
                 }
                 match self.wait(phase, until) {
                     Some(again) => phase = again,
-                    None => return self.report_unsettled(before, start),
+                    None => return self.report_unsettled(&before, start),
                 }
             }
             phase.shutting_down = true;
@@ -286,7 +297,15 @@ impl Inner {
                 .iter()
                 .any(|door| door.signal() == signal && door.worker_lost())
         });
-        let report = Report::new(self.queue.ledger().counts(), before, true, start.elapsed());
+        if let Some(overflow) = &self.overflow {
+            overflow.close(self.queue.ledger(), until);
+        }
+        let report = Report::new(
+            &self.queue.ledger().counts(),
+            &before,
+            true,
+            start.elapsed(),
+        );
         self.phase().ended = Some(report.clone());
         self.phase_changed.notify_all();
         report
@@ -323,12 +342,13 @@ impl Inner {
             .is_ok()
     }
 
-    #[expect(
-        clippy::large_types_passed_by_value,
-        reason = "once in the life of a pipeline"
-    )]
-    fn report_unsettled(&self, before: Counts, start: Instant) -> Report {
-        Report::new(self.queue.ledger().counts(), before, false, start.elapsed())
+    fn report_unsettled(&self, before: &Counts, start: Instant) -> Report {
+        Report::new(
+            &self.queue.ledger().counts(),
+            before,
+            false,
+            start.elapsed(),
+        )
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {

@@ -21,13 +21,9 @@ pub struct Report {
 }
 
 impl Report {
-    #[expect(
-        clippy::large_types_passed_by_value,
-        reason = "one of them is kept; reports are rare"
-    )]
-    pub(crate) fn new(counts: Counts, before: Counts, settled: bool, elapsed: Duration) -> Self {
+    pub(crate) fn new(counts: &Counts, before: &Counts, settled: bool, elapsed: Duration) -> Self {
         Self {
-            counts,
+            counts: *counts,
             lost_before: before.total().lost(),
             settled,
             elapsed,
@@ -65,6 +61,11 @@ impl Report {
     /// How many records of all signals were lost since the pipeline was built.
     pub fn lost(&self) -> u64 {
         self.counts.total().lost()
+    }
+
+    /// How many records of all signals are on disk, to be delivered by a later process.
+    pub fn spooled(&self) -> u64 {
+        self.counts.total().spooled()
     }
 
     /// How many records of all signals were lost while the call was under way.

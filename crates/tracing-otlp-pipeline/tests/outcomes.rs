@@ -15,14 +15,21 @@ use opentelemetry_proto::tonic::collector::{
 use prost::Message as _;
 use support::{BlackHole, PATIENCE, Reply, Said, Server, emit, nobody};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, Destination, LossReason, Notice, Pipeline, PipelineBuilder, Protocol,
-    Report, Signal,
+    AdmissionSettings, BreakerSettings, DeliverySettings, Destination, LossReason, Notice,
+    Pipeline, PipelineBuilder, Protocol, Report, RetrySettings, Signal,
 };
 
 /// Without records of its own, so that the counts are those of the test's records.
 fn quiet() -> PipelineBuilder {
     let admission = AdmissionSettings::default().with_loss_summary(None);
     Pipeline::builder().with_admission(admission)
+}
+
+/// One attempt for each request, always.
+fn once() -> DeliverySettings {
+    DeliverySettings::default()
+        .with_retry(RetrySettings::never())
+        .with_breaker(BreakerSettings::disabled())
 }
 
 fn to(url: &str, protocol: Protocol) -> PipelineBuilder {
@@ -144,35 +151,40 @@ fn an_error_answer_is_a_counted_loss_with_its_status_and_message() {
                 "application/json",
                 r#"{"code":16,"message":"who?"}"#.into(),
             ),
-            "rejects logs: HTTP 401, who?",
+            "does not accept the credentials: HTTP 401, who?",
+            "unauthorized",
         ),
         (
             Protocol::HttpProtobuf,
             Reply::Http(500, "text/html", "oops\nagain".into()),
             "rejects logs: HTTP 500, oops again",
+            "rejected",
         ),
     ];
     if cfg!(feature = "grpc") {
         cases.push((
             Protocol::Grpc,
             Reply::Grpc(16, "who%20are%20you%3F", Bytes::new()),
-            "rejects logs: gRPC UNAUTHENTICATED, who are you?",
+            "does not accept the credentials: gRPC UNAUTHENTICATED, who are you?",
+            "unauthorized",
         ));
         cases.push((
             Protocol::Grpc,
             Reply::GrpcTrailersOnly(12, "unknown service"),
             "rejects logs: gRPC UNIMPLEMENTED, unknown service",
+            "rejected",
         ));
         cases.push((
             Protocol::Grpc,
             Reply::Http(502, "text/html", "<p>bad gateway".into()),
-            "rejects logs: HTTP 502",
+            "cannot take logs now: HTTP 502",
+            "unavailable",
         ));
     }
-    for (protocol, reply, words) in cases {
+    for (protocol, reply, words, reason) in cases {
         let server = Server::start([reply]);
-        let (report, said) = ten(to(&server.url(), protocol));
-        assert_eq!(report.by_reason(), [("rejected", 10)].into());
+        let (report, said) = ten(to(&server.url(), protocol).with_delivery(once()));
+        assert_eq!(report.by_reason(), [(reason, 10)].into());
         let said = said.all();
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(
@@ -229,7 +241,11 @@ fn a_grpc_connection_that_went_dead_is_not_used_again() {
         .unwrap()
         .with_protocol(Protocol::Grpc)
         .with_timeout(Duration::from_millis(500));
-    let pipeline = quiet().with_logs(destination).build().unwrap();
+    let pipeline = quiet()
+        .with_logs(destination)
+        .with_delivery(once())
+        .build()
+        .unwrap();
     for _ in 0..3 {
         emit(pipeline.logger_provider().unwrap(), "x");
         assert!(pipeline.force_flush(PATIENCE).is_settled());
@@ -252,6 +268,7 @@ fn a_collector_that_goes_and_comes_back_is_one_line_each() {
     let pipeline = quiet()
         .with_logs(destination(Signal::Logs))
         .with_traces(destination(Signal::Traces))
+        .with_delivery(once())
         .on_notice(move |notice| {
             assert!(matches!(
                 notice,
@@ -289,10 +306,11 @@ fn a_collector_that_goes_and_comes_back_is_one_line_each() {
 #[test]
 fn an_answer_that_repeats_is_said_once_until_it_changes() {
     let reply = |status| Reply::Http(status, "text/plain", "x".into());
-    let server = Server::start([reply(503), reply(503), reply(401), reply(401), reply(503)]);
+    let server = Server::start([reply(503), reply(503), reply(400), reply(400), reply(503)]);
     let said = Said::default();
     let theirs = said.clone();
     let pipeline = to(&server.url(), Protocol::HttpProtobuf)
+        .with_delivery(once())
         .on_notice(move |notice| theirs.say(notice))
         .build()
         .unwrap();
@@ -300,13 +318,17 @@ fn an_answer_that_repeats_is_said_once_until_it_changes() {
         emit(pipeline.logger_provider().unwrap(), "x");
         let _ = pipeline.force_flush(PATIENCE);
     }
-    assert_eq!(pipeline.counts().logs().lost_by(LossReason::Rejected), 5);
+    let counts = *pipeline.counts().logs();
+    assert_eq!(
+        counts.by_reason(),
+        [("rejected", 2), ("unavailable", 3)].into()
+    );
     let statuses: Vec<String> = said
         .all()
         .iter()
         .map(|line| line[line.find("HTTP").unwrap()..].to_owned())
         .collect();
-    assert_eq!(statuses, ["HTTP 503, x", "HTTP 401, x", "HTTP 503, x"]);
+    assert_eq!(statuses, ["HTTP 503, x", "HTTP 400, x", "HTTP 503, x"]);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_panic_while_encoding_costs_one_batch_and_is_counted() {
 #[test]
 fn a_callback_that_panics_costs_nothing() {
     let refuse = |status| Reply::Http(status, "text/plain", "no".into());
-    let server = Server::start([refuse(400), refuse(401)]);
+    let server = Server::start([refuse(400), refuse(404)]);
     let said = Said::default();
     let theirs = said.clone();
     let pipeline = Pipeline::builder()

@@ -53,7 +53,7 @@ pub(crate) fn decompress(
 fn read_within(reader: impl std::io::Read, limit: usize) -> Result<Bytes, String> {
     let mut plain = Vec::new();
     reader
-        .take(limit as u64 + 1)
+        .take((limit as u64).saturating_add(1))
         .read_to_end(&mut plain)
         .map_err(|error| error.to_string())?;
     if plain.len() > limit {

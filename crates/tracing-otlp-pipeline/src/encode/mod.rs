@@ -34,7 +34,36 @@ pub(crate) struct Request {
     pub(crate) records: u64,
     /// The same records by severity; their sum is `records`.
     pub(crate) severities: Tally,
+    /// The uncompressed protobuf, where the body is something else. The rest can be turned back.
+    pub(crate) source: Option<Bytes>,
 }
+
+impl Request {
+    /// How many bytes it occupies.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.len() + self.source.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// The request as uncompressed protobuf, whatever it looks like on the wire.
+    pub(crate) fn protobuf(&self, limit: usize) -> Result<Bytes, String> {
+        if let Some(source) = &self.source {
+            return Ok(source.clone());
+        }
+        let mut message = self.body.clone();
+        if self.content_type == GRPC {
+            if message.len() < FRAME {
+                return Err("the frame is cut".to_owned());
+            }
+            message = message.split_off(FRAME);
+        }
+        compress::decompress(self.content_encoding, message, limit)
+    }
+}
+
+const GRPC: &str = "application/grpc";
+
+/// The length of what gRPC puts before a message.
+const FRAME: usize = 5;
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,8 +110,20 @@ impl Shape {
         }
     }
 
+    pub(crate) fn content_type(&self) -> &'static str {
+        match self.protocol {
+            Protocol::HttpJson => "application/json",
+            Protocol::HttpProtobuf => "application/x-protobuf",
+            Protocol::Grpc => GRPC,
+        }
+    }
+
     /// Gives the body that was captured from the official exporter the shape.
-    fn fit(&self, captured: Bytes, records: impl Into<Tally>) -> Result<Request, String> {
+    pub(crate) fn fit(
+        &self,
+        captured: Bytes,
+        records: impl Into<Tally>,
+    ) -> Result<Request, String> {
         let severities = records.into();
         let Self {
             signal,
@@ -93,9 +134,11 @@ impl Shape {
         // The official builder asks the environment where no compression was set in code, and lets
         // headers of the environment replace its own, `content-encoding` among them.
         let encoding = compress::recognise(&captured);
+        let mut source = None;
         let (body, content_type) = match protocol {
             Protocol::HttpJson => {
                 let plain = compress::decompress(encoding, captured, max_bytes)?;
+                source = Some(plain.clone());
                 let json = self.within(json::encode(signal, plain)?.into(), "uncompressed")?;
                 (compress::compress(compression, json)?, "application/json")
             }
@@ -107,7 +150,7 @@ impl Shape {
                     compress::compress(compression, plain)?
                 };
                 if protocol == Protocol::Grpc {
-                    (frame(&body, compression)?, "application/grpc")
+                    (frame(&body, compression)?, GRPC)
                 } else {
                     (body, "application/x-protobuf")
                 }
@@ -120,6 +163,7 @@ impl Shape {
             content_encoding: compression.encoding(),
             records: severities.total(),
             severities,
+            source,
         })
     }
 
@@ -138,7 +182,7 @@ impl Shape {
 /// Puts the length-prefix of gRPC before a message ("gRPC over HTTP2", Length-Prefixed-Message).
 fn frame(message: &Bytes, compression: Compression) -> Result<Bytes, String> {
     let length = u32::try_from(message.len()).map_err(|error| error.to_string())?;
-    let mut framed = BytesMut::with_capacity(message.len() + 5);
+    let mut framed = BytesMut::with_capacity(message.len() + FRAME);
     framed.put_u8(u8::from(compression != Compression::None));
     framed.put_u32(length);
     framed.put_slice(message);

@@ -40,6 +40,9 @@ impl SignalCounts {
     }
 
     /// How many more were taken over from the spool of an earlier process.
+    ///
+    /// They are in [`spooled`](Self::spooled) until they are delivered or lost, and count as
+    /// [`Info`](SeverityBand::Info): how severe they are is not known before they are read.
     pub fn recovered(&self) -> u64 {
         self.recovered.total()
     }
@@ -240,12 +243,11 @@ impl fmt::Display for SignalCounts {
         if f.alternate() {
             return self.table(f);
         }
-        write!(
-            f,
-            "{} emitted, {} delivered, ",
-            self.emitted(),
-            self.delivered()
-        )?;
+        write!(f, "{} emitted, ", self.emitted())?;
+        if self.recovered() > 0 {
+            write!(f, "{} recovered, ", self.recovered())?;
+        }
+        write!(f, "{} delivered, ", self.delivered())?;
         for (name, records) in self.elsewhere() {
             write!(f, "{records} {name}, ")?;
         }

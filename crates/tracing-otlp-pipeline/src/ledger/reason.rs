@@ -28,6 +28,18 @@ pub enum LossReason {
     ShutdownDeadline,
     /// Code that handled the record or its batch panicked.
     Panic,
+    /// A single record that the destination, or its limit, found too large.
+    TooLarge,
+    /// The destination did not accept the credentials.
+    Unauthorized,
+    /// The destination answered that it cannot take anything now, until its time was over.
+    Unavailable,
+    /// The spool on disk was full, and it was among the oldest there.
+    SpoolFull,
+    /// It waited on disk for longer than the spool keeps anything.
+    SpoolExpired,
+    /// It could not be read back from the disk.
+    SpoolCorrupt,
     /// It arose while another record was being emitted on the same thread.
     Reentrant,
     /// It came from a thread that was ending, where nothing can be emitted any more.
@@ -36,7 +48,7 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason, in the order of the way of a record; those of the layer last.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::QueueFull,
         Self::QueueBytesFull,
         Self::AfterShutdown,
@@ -47,13 +59,20 @@ impl LossReason {
         Self::Rejected,
         Self::ShutdownDeadline,
         Self::Panic,
+        Self::TooLarge,
+        Self::Unauthorized,
+        Self::Unavailable,
+        Self::SpoolFull,
+        Self::SpoolExpired,
+        Self::SpoolCorrupt,
         Self::Reentrant,
         Self::ThreadEnd,
     ];
 
     /// The name used in reports and as `error.type` of metrics: `queue_full`, `queue_bytes_full`,
     /// `after_shutdown`, `delivery_queue_full`, `encode`, `unreachable`, `timeout`, `rejected`,
-    /// `shutdown_deadline`, `panic`, `reentrant` or `thread_end`.
+    /// `shutdown_deadline`, `panic`, `too_large`, `unauthorized`, `unavailable`, `spool_full`,
+    /// `spool_expired`, `spool_corrupt`, `reentrant` or `thread_end`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
@@ -66,6 +85,12 @@ impl LossReason {
             Self::Rejected => "rejected",
             Self::ShutdownDeadline => "shutdown_deadline",
             Self::Panic => "panic",
+            Self::TooLarge => "too_large",
+            Self::Unauthorized => "unauthorized",
+            Self::Unavailable => "unavailable",
+            Self::SpoolFull => "spool_full",
+            Self::SpoolExpired => "spool_expired",
+            Self::SpoolCorrupt => "spool_corrupt",
             Self::Reentrant => "reentrant",
             Self::ThreadEnd => "thread_end",
         }
@@ -73,7 +98,7 @@ impl LossReason {
 
     /// Whether a destination did not want the record, rather than nobody could take it.
     pub const fn is_rejection(self) -> bool {
-        matches!(self, Self::Rejected)
+        matches!(self, Self::Rejected | Self::TooLarge | Self::Unauthorized)
     }
 
     /// Whether the record never came into the queue of the batch processor.

@@ -4,8 +4,8 @@
 
 use std::{num::NonZeroUsize, time::Duration};
 
-use super::Signal;
-use crate::error::Error;
+use super::{BreakerSettings, RetrySettings, Signal};
+use crate::{deliver::spool::SpoolSettings, error::Error};
 
 /// How the official batch processor of one signal collects records.
 ///
@@ -120,6 +120,12 @@ pub struct DeliverySettings {
     pub(crate) max_request_bytes: NonZeroUsize,
     pub(crate) connect_timeout: Duration,
     pub(crate) shutdown_deadline: Duration,
+    pub(crate) max_in_flight: NonZeroUsize,
+    pub(crate) retry: RetrySettings,
+    pub(crate) breaker: BreakerSettings,
+    pub(crate) authorization_probe: Duration,
+    pub(crate) limit_memory: Duration,
+    pub(crate) spool: Option<SpoolSettings>,
 }
 
 const MIB: usize = 1024 * 1024;
@@ -132,6 +138,12 @@ impl Default for DeliverySettings {
             max_request_bytes: NonZeroUsize::MIN.saturating_add(64 * MIB - 1),
             connect_timeout: Duration::from_secs(5),
             shutdown_deadline: Duration::from_secs(5),
+            max_in_flight: NonZeroUsize::MIN.saturating_add(4 - 1),
+            retry: RetrySettings::default(),
+            breaker: BreakerSettings::default(),
+            authorization_probe: Duration::from_secs(60),
+            limit_memory: Duration::from_secs(10 * 60),
+            spool: None,
         }
     }
 }
@@ -177,6 +189,67 @@ impl DeliverySettings {
         self
     }
 
+    /// Sets how many requests may be under way to one destination at once, 4 unless set: enough to
+    /// hide the latency of a distant server, too few to flood one that struggles.
+    ///
+    /// Their order is not kept. All but one of them may be retries, so that fresh data is not held
+    /// up by data that failed before.
+    #[must_use]
+    pub fn with_max_in_flight(mut self, requests: NonZeroUsize) -> Self {
+        self.max_in_flight = requests;
+        self
+    }
+
+    /// Sets how requests that failed are tried again.
+    #[must_use]
+    pub fn with_retry(mut self, settings: RetrySettings) -> Self {
+        self.retry = settings;
+        self
+    }
+
+    /// Sets when a destination that keeps failing is left alone for a while.
+    #[must_use]
+    pub fn with_breaker(mut self, settings: BreakerSettings) -> Self {
+        self.breaker = settings;
+        self
+    }
+
+    /// Sets how often a destination that did not accept the credentials (HTTP 401 or 403, gRPC
+    /// `UNAUTHENTICATED` or `PERMISSION_DENIED`) is asked again, 60 seconds unless set.
+    ///
+    /// The export to it stops in between: requests stay in the queue. Each question is the next
+    /// waiting request, and costs its records (as `unauthorized`) when the answer is the same: the
+    /// specification forbids to send them again.
+    #[must_use]
+    pub fn with_authorization_probe(mut self, interval: Duration) -> Self {
+        self.authorization_probe = interval;
+        self
+    }
+
+    /// Sets how long it is remembered that a destination found a request too large (HTTP 413 and
+    /// its like), 10 minutes unless set.
+    ///
+    /// Requests above half of what was refused are split before they are sent; whenever this time
+    /// has passed, twice as much is tried again.
+    #[must_use]
+    pub fn with_limit_memory(mut self, time: Duration) -> Self {
+        self.limit_memory = time;
+        self
+    }
+
+    /// Keeps requests on disk that cannot be delivered in time or do not fit in memory; without it
+    /// they are lost and counted.
+    ///
+    /// What a request's deadline, a shutdown, or memory that is three quarters full would take away
+    /// is written there, and replayed oldest first when the destination is back, in this process
+    /// or the next. A directory that cannot be used is told by a notice, and delivery goes on in
+    /// memory.
+    #[must_use]
+    pub fn with_spool(mut self, settings: SpoolSettings) -> Self {
+        self.spool = Some(settings);
+        self
+    }
+
     /// How long a shutdown without a deadline of its own may take.
     pub fn shutdown_deadline(&self) -> Duration {
         self.shutdown_deadline
@@ -186,6 +259,7 @@ impl DeliverySettings {
         if self.connect_timeout.is_zero() {
             return Err(Error::configuration("the connect timeout must not be zero"));
         }
+        self.retry.validate()?;
         Ok(())
     }
 }

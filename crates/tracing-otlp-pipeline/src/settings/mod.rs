@@ -9,9 +9,11 @@ use crate::error::Error;
 
 mod bounds;
 mod destination;
+mod retry;
 
 pub use bounds::{BatchSettings, DeliverySettings};
 pub use destination::Destination;
+pub use retry::{BreakerSettings, RetrySettings};
 
 /// A kind of telemetry, with its own requests and its own place at a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

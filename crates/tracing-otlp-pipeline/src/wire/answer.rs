@@ -2,7 +2,7 @@
 //!
 //! Part of `wire`: from bytes to one of four outcomes, which `deliver` acts on.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceResponse,
@@ -15,12 +15,61 @@ pub(crate) enum Answer {
     /// The destination took the request, though perhaps not all of its records.
     Accepted { rejected: u64, message: String },
     /// The destination answered, but did not take the request.
-    Refused { status: String, message: String },
+    Refused {
+        status: Status,
+        message: String,
+        /// When it wants to be asked again, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// There was no answer.
     Unreachable(String),
     /// There was no answer in time.
     TimedOut(Duration),
 }
+
+/// The status of a refusal; prints like `HTTP 401` or `gRPC UNAUTHENTICATED`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Http(u16),
+    #[cfg_attr(
+        not(feature = "grpc"),
+        expect(dead_code, reason = "nobody else answers with it")
+    )]
+    Grpc(u32),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Http(status) => write!(f, "HTTP {status}"),
+            Self::Grpc(code) => match usize::try_from(code).ok().and_then(|i| GRPC_NAMES.get(i)) {
+                Some(name) => write!(f, "gRPC {name}"),
+                None => write!(f, "gRPC {code}"),
+            },
+        }
+    }
+}
+
+/// The names of the status codes of gRPC, by number.
+pub(crate) const GRPC_NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 
 impl Answer {
     fn accepted(rejected: i64, message: &str) -> Self {

@@ -16,7 +16,8 @@ use http_body_util::{Collected, Full};
 
 use super::{
     MAX_RESPONSE_BYTES,
-    answer::{self, Answer},
+    answer::{self, Answer, Status},
+    wait,
 };
 use crate::encode::{Request, compress};
 
@@ -56,8 +57,9 @@ pub(super) fn answer(head: &Parts, body: Result<Collected<Bytes>, String>) -> An
     if head.status != http::StatusCode::OK && !head.headers.contains_key(GRPC_STATUS) {
         // Not gRPC that answered, for example a proxy.
         return Answer::Refused {
-            status: format!("HTTP {}", head.status.as_u16()),
+            status: Status::Http(head.status.as_u16()),
             message: String::new(),
+            retry_after: wait::retry_after(&head.headers),
         };
     }
     let body = match body {
@@ -66,18 +68,17 @@ pub(super) fn answer(head: &Parts, body: Result<Collected<Bytes>, String>) -> An
         Err(error) => return Answer::Unreachable(error),
     };
     // An answer without a message has its status in the headers ("Trailers-Only").
-    let status = body
-        .trailers()
-        .and_then(status_of)
-        .or_else(|| status_of(&head.headers));
-    match status {
+    let trailers = body.trailers().filter(|t| t.contains_key(GRPC_STATUS));
+    let trailers = trailers.unwrap_or(&head.headers).clone();
+    match status_of(&trailers) {
         Some((0, _)) => message(head, body.to_bytes()).map_or_else(
             || answer::partial_success(&[]),
             |message| answer::partial_success(&message),
         ),
         Some((code, message)) => Answer::Refused {
-            status: format!("gRPC {}", name(code)),
+            status: Status::Grpc(code),
             message,
+            retry_after: wait::retry_info(&trailers),
         },
         None => Answer::Unreachable("the answer ended without a gRPC status".to_owned()),
     }
@@ -107,33 +108,6 @@ fn message(head: &Parts, mut body: Bytes) -> Option<Bytes> {
     compress::decompress(Some(encoding), message, MAX_RESPONSE_BYTES).ok()
 }
 
-/// The names of the status codes of gRPC.
-fn name(code: u32) -> String {
-    let names = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    usize::try_from(code)
-        .ok()
-        .and_then(|index| names.get(index))
-        .map_or_else(|| code.to_string(), ToString::to_string)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,7 +130,7 @@ mod tests {
         headers.insert(GRPC_STATUS, HeaderValue::from_static("16"));
         headers.insert(GRPC_MESSAGE, HeaderValue::from_static("who%20%C3%A4re you"));
         assert_eq!(status_of(&headers).unwrap(), (16, "who äre you".to_owned()));
-        assert_eq!(name(16), "UNAUTHENTICATED");
-        assert_eq!(name(99), "99");
+        assert_eq!(Status::Grpc(16).to_string(), "gRPC UNAUTHENTICATED");
+        assert_eq!(Status::Grpc(99).to_string(), "gRPC 99");
     }
 }

@@ -9,7 +9,10 @@ use http::{
 };
 use http_body_util::Full;
 
-use super::answer::{self, Answer};
+use super::{
+    answer::{self, Answer, Status},
+    wait,
+};
 use crate::encode::Request;
 
 pub(super) fn prepare(outgoing: &mut http::Request<Full<Bytes>>, request: &Request) {
@@ -39,7 +42,8 @@ pub(super) fn answer(head: &Parts, body: Option<Bytes>) -> Answer {
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-protobuf"));
     Answer::Refused {
-        status: format!("HTTP {}", head.status.as_u16()),
+        status: Status::Http(head.status.as_u16()),
+        retry_after: wait::retry_after(&head.headers),
         message: if is_json {
             answer::status_message_json(&body)
         } else if is_protobuf {
@@ -64,9 +68,10 @@ mod tests {
         answer(&head, Some(Bytes::from_static(body)))
     }
 
-    fn refused(status: &str, message: &str) -> Answer {
+    fn refused(status: u16, message: &str) -> Answer {
         Answer::Refused {
-            status: status.into(),
+            status: Status::Http(status),
+            retry_after: None,
             message: message.into(),
         }
     }
@@ -75,19 +80,19 @@ mod tests {
     fn every_status_but_2xx_is_a_refusal_with_its_message() {
         assert_eq!(
             answered(400, "application/json", b"{\"code\":3,\"message\":\"no\"}"),
-            refused("HTTP 400", "no")
+            refused(400, "no")
         );
         assert_eq!(
             answered(503, "application/x-protobuf", b"\x08\x0e\x12\x04wait"),
-            refused("HTTP 503", "wait")
+            refused(503, "wait")
         );
         assert_eq!(
             answered(404, "text/plain", b"not here\n"),
-            refused("HTTP 404", "not here")
+            refused(404, "not here")
         );
         assert_eq!(
             answered(302, "text/html; charset=utf-8", b"<p>elsewhere"),
-            refused("HTTP 302", "<p>elsewhere")
+            refused(302, "<p>elsewhere")
         );
     }
 

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use http::{
     HeaderMap, Method, Uri,
@@ -28,8 +29,20 @@ pub(crate) mod answer;
 mod grpc;
 mod http1;
 mod tls;
+mod wait;
 
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, Status};
+
+/// The way to one destination, as `deliver` sees it.
+#[async_trait]
+pub(crate) trait Transport: Send + Sync {
+    /// The URL for people.
+    fn url(&self) -> &str;
+    /// What two transports share when they lead to the same server.
+    fn origin(&self) -> &str;
+    /// Sends the request once.
+    async fn send(&self, request: &Request) -> Answer;
+}
 
 /// OTLP specification, "OTLP/HTTP Response": a client should bound what it reads.
 const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
@@ -81,30 +94,6 @@ impl Wire {
         })
     }
 
-    /// The URL for people.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// What two wires share when they lead to the same server.
-    pub(crate) fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    /// Sends the request once. Redirects are not followed: the answer would be lost, and the
-    /// headers may hold secrets.
-    pub(crate) async fn send(&self, request: &Request) -> Answer {
-        let exchanged = tokio::time::timeout(self.timeout, self.exchange(request)).await;
-        exchanged.unwrap_or_else(|_| {
-            // All HTTP/2 requests share one connection; if that one is dead, the next request must
-            // not find it in the pool. HTTP/1.1 gives up the connection by itself.
-            if self.protocol == Protocol::Grpc {
-                *self.client() = client(self.protocol, self.connector.clone());
-            }
-            Answer::TimedOut(self.timeout)
-        })
-    }
-
     fn client(&self) -> std::sync::MutexGuard<'_, Client> {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -135,6 +124,44 @@ impl Wire {
             _ => http1::answer(&head, body.ok().map(http_body_util::Collected::to_bytes)),
         }
     }
+}
+
+#[async_trait]
+impl Transport for Wire {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Redirects are not followed: the answer would be lost, and the headers may hold secrets.
+    async fn send(&self, request: &Request) -> Answer {
+        let exchanged = tokio::time::timeout(self.timeout, self.exchange(request)).await;
+        exchanged.unwrap_or_else(|_| {
+            // All HTTP/2 requests share one connection; if that one is dead, the next request must
+            // not find it in the pool. HTTP/1.1 gives up the connection by itself.
+            if self.protocol == Protocol::Grpc {
+                *self.client() = client(self.protocol, self.connector.clone());
+            }
+            Answer::TimedOut(self.timeout)
+        })
+    }
+}
+
+/// What an HTTP answer means, for tests of `deliver`.
+#[cfg(test)]
+pub(crate) fn http_answer(response: http::Response<&'static str>) -> Answer {
+    let (head, body) = response.into_parts();
+    http1::answer(&head, Some(Bytes::from_static(body.as_bytes())))
+}
+
+/// What a gRPC answer without a message means, for tests of `deliver`.
+#[cfg(all(test, feature = "grpc"))]
+pub(crate) fn grpc_answer(response: http::Response<()>) -> Answer {
+    let (head, ()) = response.into_parts();
+    grpc::answer(&head, Ok(http_body_util::Collected::default()))
 }
 
 fn client(protocol: Protocol, connector: tls::Connector) -> Client {

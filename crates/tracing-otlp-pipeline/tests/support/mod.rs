@@ -36,6 +36,19 @@ pub(crate) enum Reply {
     Grpc(u32, &'static str, Bytes),
     /// Answers with this gRPC status in the headers alone.
     GrpcTrailersOnly(u32, &'static str),
+    /// Answers with this status, these headers and a body in plain text.
+    With(u16, Vec<(&'static str, String)>, &'static str),
+    /// Answers with this gRPC status and a `RetryInfo` of so many seconds.
+    RetryInfo(u32, u64),
+    /// Takes requests of up to so many bytes, uncompressed, and calls larger ones too large, in the
+    /// way of the protocol.
+    UpTo(usize),
+    /// Answers like the other, but only after a time.
+    Late(Duration, Box<Reply>),
+    /// Answers with the head and a part of the body, then closes the connection.
+    Truncated(u16),
+    /// Closes the connection before it has read the request (HTTP/1: at the first byte of the body).
+    Reset,
     /// Never answers.
     Hang,
     /// Closes the connection instead of answering.
@@ -51,6 +64,8 @@ pub(crate) struct Received {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    pub(crate) at: Instant,
+    pub(crate) reply: Reply,
 }
 
 impl Received {
@@ -118,6 +133,14 @@ struct Shared {
     script: Mutex<VecDeque<Reply>>,
     received: Mutex<Vec<Received>>,
     arrived: Condvar,
+    resets: std::sync::atomic::AtomicUsize,
+    then: Mutex<Option<Reply>>,
+}
+
+impl Shared {
+    fn then(&self) -> Reply {
+        self.then.lock().unwrap().clone().unwrap_or(Reply::Accept)
+    }
 }
 
 /// Answers by script, then by `Accept` (or what `then` says); stops when dropped.
@@ -165,6 +188,7 @@ impl Server {
     ) -> Self {
         let shared = Arc::new(Shared {
             script: Mutex::new(script.into_iter().collect()),
+            then: Mutex::new(Some(then)),
             ..Shared::default()
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -182,7 +206,7 @@ impl Server {
                 runtime.block_on(async {
                     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
                     tokio::select! {
-                        () = serve(listener, theirs, then, accept) => {}
+                        () = serve(listener, theirs, accept) => {}
                         _ = stopped => {}
                     }
                 });
@@ -198,6 +222,11 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From now on, when the script is over, the answer is this.
+    pub(crate) fn then(&self, reply: Reply) {
+        *self.shared.then.lock().unwrap() = Some(reply);
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -230,24 +259,19 @@ impl Drop for Server {
     }
 }
 
-async fn serve(
-    listener: tokio::net::TcpListener,
-    shared: Arc<Shared>,
-    then: Reply,
-    accept: Accept,
-) {
+async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>, accept: Accept) {
     use hyper_util::rt::{TokioExecutor, TokioIo};
     for connection in 0.. {
         let Ok((stream, _)) = listener.accept().await else {
             return;
         };
-        let (shared, then, accept) = (Arc::clone(&shared), then.clone(), Arc::clone(&accept));
+        let (shared, accept) = (Arc::clone(&shared), Arc::clone(&accept));
         tokio::spawn(async move {
             let Ok(stream) = accept(stream).await else {
                 return;
             };
             let service = hyper::service::service_fn(move |request| {
-                answer(connection, request, Arc::clone(&shared), then.clone())
+                answer(connection, request, Arc::clone(&shared))
             });
             let _ = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
                 .serve_connection(TokioIo::new(stream), service)
@@ -256,30 +280,57 @@ async fn serve(
     }
 }
 
-type Answer = http::Response<BoxBody<Bytes, Infallible>>;
+type Answer = http::Response<BoxBody<Bytes, std::io::Error>>;
 
 async fn answer(
     connection: usize,
     request: http::Request<hyper::body::Incoming>,
     shared: Arc<Shared>,
-    then: Reply,
 ) -> Result<Answer, std::io::Error> {
     let (head, body) = request.into_parts();
+    let next = shared.script.lock().unwrap().front().cloned();
+    if let Reply::Reset = next.unwrap_or_else(|| shared.then()) {
+        shared.script.lock().unwrap().pop_front();
+        shared
+            .resets
+            .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        return Err(std::io::Error::other("resetting"));
+    }
     let body = body
         .collect()
         .await
         .map_err(std::io::Error::other)?
         .to_bytes();
     let content_type = head.headers["content-type"].to_str().unwrap().to_owned();
-    let reply = shared.script.lock().unwrap().pop_front().unwrap_or(then);
-    shared.received.lock().unwrap().push(Received {
+    let next = shared.script.lock().unwrap().pop_front();
+    let reply = next.unwrap_or_else(|| shared.then());
+    let received = Received {
         connection,
         version: head.version,
         path: head.uri.path().to_owned(),
         headers: head.headers,
         body,
-    });
+        at: Instant::now(),
+        reply: reply.clone(),
+    };
+    let bytes = received.plain().len();
+    shared.received.lock().unwrap().push(received);
     shared.arrived.notify_all();
+    let mut reply = reply;
+    while let Reply::Late(time, then) = reply {
+        tokio::time::sleep(time).await;
+        reply = *then;
+    }
+    if let Reply::UpTo(limit) = reply {
+        reply = match &*content_type {
+            _ if bytes <= limit => Reply::Accept,
+            "application/grpc" => {
+                Reply::Grpc(8, "grpc: received message larger than max", Bytes::new())
+            }
+            "application/json" => Reply::Http(413, "text/plain", "too much".into()),
+            _ => Reply::Http(400, "text/plain", "request body too large".into()),
+        };
+    }
     Ok(match reply {
         Reply::Accept if content_type == "application/grpc" => grpc(0, "", &Bytes::new()),
         Reply::Accept if content_type == "application/json" => {
@@ -295,16 +346,44 @@ async fn answer(
             headers.insert("grpc-message", message.parse().unwrap());
             response
         }
+        Reply::With(status, headers, body) => {
+            let mut response = http(status, "text/plain", body.into());
+            for (name, value) in headers {
+                response.headers_mut().insert(name, value.parse().unwrap());
+            }
+            response
+        }
+        Reply::RetryInfo(status, seconds) => {
+            let mut response = http(200, "application/grpc", Bytes::new());
+            let headers = response.headers_mut();
+            headers.insert("grpc-status", status.into());
+            headers.insert(
+                "grpc-status-details-bin",
+                retry_info(seconds).parse().unwrap(),
+            );
+            response
+        }
+        Reply::Truncated(status) => http::Response::builder()
+            .status(status)
+            .header("content-type", &content_type)
+            .header("content-length", 100)
+            .body(Broken(Some(Bytes::from_static(b"\x0a\x20half"))).boxed())
+            .unwrap(),
+        Reply::Late(..) | Reply::UpTo(_) | Reply::Reset => unreachable!("replaced above"),
         Reply::Hang => std::future::pending().await,
         Reply::HangUp => return Err(std::io::Error::other("hanging up")),
     })
+}
+
+fn infallible(never: Infallible) -> std::io::Error {
+    match never {}
 }
 
 fn http(status: u16, content_type: &str, body: Bytes) -> Answer {
     http::Response::builder()
         .status(status)
         .header("content-type", content_type)
-        .body(Full::new(body).boxed())
+        .body(Full::new(body).map_err(infallible).boxed())
         .unwrap()
 }
 
@@ -324,9 +403,44 @@ fn grpc(status: u32, message: &'static str, body: &Bytes) -> Answer {
         .body(
             Full::new(framed.freeze())
                 .with_trailers(async { Some(Ok(trailers)) })
+                .map_err(infallible)
                 .boxed(),
         )
         .unwrap()
+}
+
+/// `google.rpc.Status` with a `RetryInfo`, as the header wants it.
+fn retry_info(seconds: u64) -> String {
+    use base64::Engine as _;
+    let mut delay = BytesMut::new();
+    prost::encoding::uint64::encode(1, &seconds, &mut delay);
+    let mut info = BytesMut::new();
+    prost::encoding::bytes::encode(1, &delay.freeze(), &mut info);
+    let mut any = BytesMut::new();
+    let kind = "type.googleapis.com/google.rpc.RetryInfo".to_owned();
+    prost::encoding::string::encode(1, &kind, &mut any);
+    prost::encoding::bytes::encode(2, &info.freeze(), &mut any);
+    let mut status = BytesMut::new();
+    prost::encoding::bytes::encode(3, &any.freeze(), &mut status);
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(&status)
+}
+
+/// A body that breaks off.
+struct Broken(Option<Bytes>);
+
+impl hyper::body::Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, std::io::Error>>> {
+        std::task::Poll::Ready(Some(match self.0.take() {
+            Some(part) => Ok(hyper::body::Frame::data(part)),
+            None => Err(std::io::Error::other("breaking off")),
+        }))
+    }
 }
 
 /// An address where connections are made and nothing is ever read.

@@ -1,43 +1,25 @@
-//! Decides what an answer means for the records of a request and for the people who run it.
+//! Decides what people should hear of an answer.
 //!
-//! Between `wire` and the ledger. What remembers lives here too: which destination is down, which
-//! answer it repeats, so that each is said once.
+//! Part of `deliver`, between the answer and the notices. Remembers which destination is down, and
+//! which answer it repeats, so that each is said once.
 
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
-    time::Instant,
 };
 
-use super::queue::Outcome;
+use tokio::time::Instant;
+
+use super::{
+    queue::cause,
+    retry::{self, Verdict},
+};
 use crate::{
     ledger::{Ledger, LossReason},
     notice::{Notice, Notifier},
     settings::Signal,
-    wire::{Answer, Wire},
+    wire::{Answer, Transport},
 };
-
-/// The outcome of an answer for a request with this many records.
-pub(crate) fn of(answer: &Answer, records: u64) -> Outcome {
-    let lost = |reason| Outcome {
-        delivered: 0,
-        lost: records,
-        reason,
-    };
-    match answer {
-        Answer::Accepted { rejected, .. } => {
-            let rejected = (*rejected).min(records);
-            Outcome {
-                delivered: records - rejected,
-                lost: rejected,
-                reason: LossReason::Rejected,
-            }
-        }
-        Answer::Refused { .. } => lost(LossReason::Rejected),
-        Answer::Unreachable(_) => lost(LossReason::Unreachable),
-        Answer::TimedOut(_) => lost(LossReason::Timeout),
-    }
-}
 
 /// What is known about one server.
 #[derive(Debug)]
@@ -46,6 +28,8 @@ struct Health {
     down: Option<u64>,
     /// The status it keeps answering with, by signal.
     refusing: [Option<String>; Signal::ALL.len()],
+    /// Whether it is without valid credentials, by signal.
+    stopped: [bool; Signal::ALL.len()],
     answered: Option<Instant>,
 }
 
@@ -67,14 +51,7 @@ impl Watch {
     }
 
     /// Looks at an answer to a request that set out at `sent`.
-    pub(crate) fn see(
-        &self,
-        signal: Signal,
-        wire: &Wire,
-        answer: &Answer,
-        outcome: Outcome,
-        sent: Instant,
-    ) {
+    pub(crate) fn see(&self, signal: Signal, wire: &dyn Transport, answer: &Answer, sent: Instant) {
         let url = || wire.url().to_owned();
         let mut notices = Vec::new();
         {
@@ -84,15 +61,16 @@ impl Watch {
                 .or_insert_with(|| Health {
                     down: None,
                     refusing: [const { None }; Signal::ALL.len()],
+                    stopped: [false; Signal::ALL.len()],
                     answered: None,
                 });
             if let Some(reason) = no_answer(answer) {
                 match &mut health.down {
-                    Some(lost) => *lost += outcome.lost,
+                    Some(_) => {}
                     // A straggler from before the last answer says nothing new.
                     None if health.answered.is_some_and(|answered| answered > sent) => {}
                     None => {
-                        health.down = Some(outcome.lost);
+                        health.down = Some(0);
                         notices.push(Notice::DestinationDown {
                             signal,
                             url: url(),
@@ -111,9 +89,13 @@ impl Watch {
                 }
             }
             let refusing = &mut health.refusing[signal as usize];
-            match answer {
-                Answer::Accepted { rejected, message } => {
+            let stopped = &mut health.stopped[signal as usize];
+            match (answer, retry::judge(answer)) {
+                (Answer::Accepted { rejected, message }, _) => {
                     *refusing = None;
+                    if std::mem::take(stopped) {
+                        notices.push(Notice::ExportResumed { signal, url: url() });
+                    }
                     if *rejected > 0 || !message.is_empty() {
                         notices.push(Notice::PartialSuccess {
                             signal,
@@ -123,14 +105,17 @@ impl Watch {
                         });
                     }
                 }
-                Answer::Refused { status, message } if refusing.as_ref() != Some(status) => {
-                    *refusing = Some(status.clone());
-                    notices.push(Notice::Rejected {
-                        signal,
-                        url: url(),
-                        status: status.clone(),
-                        message: message.clone(),
-                    });
+                (
+                    Answer::Refused {
+                        status, message, ..
+                    },
+                    verdict,
+                ) => {
+                    let status = status.to_string();
+                    if refusing.as_ref() != Some(&status) {
+                        notices.extend(refusal(signal, url(), &status, message, verdict, stopped));
+                        *refusing = Some(status);
+                    }
                 }
                 _ => {}
             }
@@ -138,6 +123,22 @@ impl Watch {
         for notice in &notices {
             self.notifier.say(notice);
         }
+    }
+
+    /// Takes note of records that were given up after attempts.
+    pub(crate) fn lost(&self, wire: &dyn Transport, records: u64) {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Some(lost)) = servers
+            .get_mut(wire.origin())
+            .map(|health| health.down.as_mut())
+        {
+            *lost += records;
+        }
+    }
+
+    /// The callbacks, for what is said every time.
+    pub(crate) fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     /// Tells of losses inside the process, once for each reason.
@@ -148,6 +149,7 @@ impl Watch {
             LossReason::DeliveryQueueFull,
             LossReason::Encode,
             LossReason::Panic,
+            LossReason::TooLarge,
         ];
         for signal in Signal::ALL {
             for reason in inside {
@@ -170,43 +172,47 @@ impl Watch {
     }
 }
 
+/// What to say of a refusal that was not said before.
+fn refusal(
+    signal: Signal,
+    url: String,
+    status: &str,
+    message: &str,
+    verdict: Verdict,
+    stopped: &mut bool,
+) -> Option<Notice> {
+    let (status, message) = (status.to_owned(), message.to_owned());
+    match verdict {
+        Verdict::Again { .. } => Some(Notice::Unavailable {
+            signal,
+            url,
+            status,
+            message,
+        }),
+        Verdict::Unauthorized => {
+            let said = std::mem::replace(stopped, true);
+            (!said).then_some(Notice::ExportStopped {
+                signal,
+                url,
+                status,
+                message,
+            })
+        }
+        // It goes on in parts; what is lost then is told as a loss.
+        Verdict::TooLarge => None,
+        Verdict::Never | Verdict::Taken { .. } => Some(Notice::Rejected {
+            signal,
+            url,
+            status,
+            message,
+        }),
+    }
+}
+
 /// Why there was no answer, if there was none.
 fn no_answer(answer: &Answer) -> Option<String> {
     match answer {
         Answer::Accepted { .. } | Answer::Refused { .. } => None,
-        Answer::Unreachable(reason) => Some(reason.clone()),
-        Answer::TimedOut(timeout) => Some(format!("no answer within {timeout:?}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn no_record_is_counted_twice_or_forgotten() {
-        let accepted = |rejected| Answer::Accepted {
-            rejected,
-            message: String::new(),
-        };
-        for (answer, delivered, reason) in [
-            (accepted(0), 10, LossReason::Rejected),
-            (accepted(3), 7, LossReason::Rejected),
-            // A server that rejects more than it was sent is wrong, not we.
-            (accepted(99), 0, LossReason::Rejected),
-            (
-                Answer::Unreachable(String::new()),
-                0,
-                LossReason::Unreachable,
-            ),
-            (Answer::TimedOut(Duration::ZERO), 0, LossReason::Timeout),
-        ] {
-            let outcome = of(&answer, 10);
-            assert_eq!(outcome.delivered, delivered);
-            assert_eq!(outcome.delivered + outcome.lost, 10);
-            assert_eq!(outcome.reason, reason);
-        }
+        Answer::Unreachable(_) | Answer::TimedOut(_) => Some(cause(answer)),
     }
 }

@@ -1,0 +1,114 @@
+//! What of the queue goes to the spool, and what comes from there.
+//!
+//! Part of the queue, for the delivery thread.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use tokio::time::Instant as Clock;
+
+use super::{MAX_REPLAYS, Out, Queue, SPOOL_REST, State, Ticket};
+use crate::{
+    deliver::{
+        breaker::Permit,
+        lane::{Job, Lane},
+        later,
+        overflow::Replayed,
+    },
+    encode::Request,
+};
+
+impl Queue {
+    /// From now on there is a spool to give requests to.
+    pub(crate) fn spills(&self) {
+        self.spills.store(true, SeqCst);
+    }
+
+    /// Whether memory is so full that the oldest should go to disk: three quarters, so that there is
+    /// room for what comes while they are on their way.
+    pub(super) fn is_crowded(&self, state: &State) -> bool {
+        (state.records - state.leaving_records) > self.max_records / 4 * 3
+            || (state.bytes - state.leaving_bytes) > self.max_bytes / 4 * 3
+    }
+
+    /// Whether a request from the spool would be welcome.
+    pub(crate) fn wants_replay(&self, now: Clock) -> bool {
+        let state = self.lock();
+        let free = |lane: &Lane| lane.gate.permit(now) == Permit::Free;
+        !state.closing
+            && state.is_online()
+            && state.replays < MAX_REPLAYS
+            && state.records <= self.max_records / 2
+            && state.bytes <= self.max_bytes / 2
+            && state.lanes.iter().any(free)
+    }
+
+    /// Whether as many requests from the spool are in here as may.
+    pub(crate) fn is_full_of_replays(&self) -> bool {
+        self.lock().replays >= MAX_REPLAYS
+    }
+
+    /// Waits until one of them has left.
+    pub(crate) async fn replay_ended(&self) {
+        self.replay_ended.notified().await;
+    }
+
+    /// Takes in a request from the spool, unless it is too late.
+    pub(crate) fn push_replay(&self, request: Request, replayed: Replayed) {
+        {
+            let mut state = self.lock();
+            if state.closing {
+                return;
+            }
+            state.records += request.records;
+            state.bytes += request.bytes();
+            state.replays += 1;
+            let lane = request.signal as usize;
+            state.lanes[lane].put_back(Job::replayed(request, replayed), None);
+        }
+        self.wake();
+    }
+
+    /// Gives a request back to the spool where it came from; says whether that is all there is to do.
+    pub(crate) fn give_back(&self, ticket: Ticket) -> bool {
+        let given = {
+            let mut state = self.lock();
+            let whole = |out: &Out| out.job.replayed.as_ref().is_some_and(|r| !r.is_part);
+            if !state.out.get(&ticket).is_some_and(whole) {
+                return false;
+            }
+            let out = state.take(ticket);
+            if let Some(out) = &out {
+                state.forget(&out.job);
+            }
+            self.changed.notify_all();
+            out
+        };
+        // Outside of the lock: the spool hears of it.
+        drop(given);
+        self.replay_ended.notify_one();
+        self.wake();
+        true
+    }
+
+    /// Keeps a request in memory that the spool did not take, for another round of attempts. The
+    /// answer is no when everything ends.
+    pub(crate) fn keep(&self, ticket: Ticket, now: Clock) -> bool {
+        {
+            let mut state = self.lock();
+            let state = &mut *state;
+            if state.closing {
+                return false;
+            }
+            state.spool_rests = Some(now + SPOOL_REST);
+            let Some(mut out) = state.take(ticket) else {
+                return true;
+            };
+            out.job.expires = None;
+            let due = later(now, self.retry.max_backoff);
+            state.lanes[out.job.request.signal as usize].put_back(out.job, Some(due));
+            self.changed.notify_all();
+        }
+        self.wake();
+        true
+    }
+}

@@ -1,0 +1,297 @@
+//! What cannot be delivered is on disk, comes back, and is counted once.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod support;
+
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::{Duration, Instant},
+};
+
+use support::{PATIENCE, Reply, Said, Server, emit, eventually};
+use tracing_otlp_pipeline::{
+    AdmissionSettings, BreakerSettings, Counts, DeliverySettings, Destination, LossReason,
+    Pipeline, Protocol, RetrySettings, Signal, SpoolSettings,
+};
+
+/// A directory that goes when the test is over.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!(
+            "tracing-otlp-spooling-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, SeqCst)
+        );
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn hasty(spool: &Path) -> DeliverySettings {
+    DeliverySettings::default()
+        .with_retry(
+            RetrySettings::default()
+                .with_initial_backoff(Duration::from_millis(1))
+                .with_max_backoff(Duration::from_millis(10))
+                .with_batch_deadline(Duration::from_millis(100)),
+        )
+        .with_breaker(
+            BreakerSettings::default()
+                .with_failures(NonZeroU32::new(3).unwrap())
+                .with_open_for(Duration::from_millis(20)),
+        )
+        .with_spool(SpoolSettings::new(spool))
+}
+
+fn pipeline(server: &Server, protocol: Protocol, settings: DeliverySettings) -> Pipeline {
+    Pipeline::builder()
+        // Without records of its own, so that the counts are those of the test's records.
+        .with_admission(AdmissionSettings::default().with_loss_summary(None))
+        .with_logs(
+            Destination::from_base(Signal::Logs, &server.url())
+                .unwrap()
+                .with_protocol(protocol)
+                .with_timeout(PATIENCE),
+        )
+        .with_delivery(settings)
+        .build()
+        .unwrap()
+}
+
+fn emit_batch(pipeline: &Pipeline, from: usize, records: usize) {
+    for number in from..from + records {
+        emit(pipeline.logger_provider().unwrap(), format!("{number}"));
+    }
+    let _ = pipeline.force_flush(Duration::from_millis(50));
+}
+
+#[track_caller]
+fn check(counts: &Counts) {
+    let logs = counts.logs();
+    assert_eq!(
+        logs.emitted() + logs.recovered(),
+        logs.delivered() + logs.lost() + logs.spooled() + logs.pending(),
+        "{logs}"
+    );
+}
+
+fn down() -> Reply {
+    Reply::Http(503, "text/plain", "down".into())
+}
+
+/// The records that were accepted, and how many times.
+fn taken(server: &Server) -> std::collections::BTreeMap<String, usize> {
+    let mut all = std::collections::BTreeMap::new();
+    for request in server.received() {
+        if matches!(request.reply, Reply::Accept) {
+            for message in request.messages() {
+                *all.entry(message).or_default() += 1;
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn what_a_shutdown_in_an_outage_leaves_arrives_from_the_next_process() {
+    let directory = Directory::new();
+    for (before, after) in [
+        (Protocol::HttpProtobuf, Protocol::HttpProtobuf),
+        (Protocol::HttpJson, Protocol::HttpProtobuf),
+        #[cfg(feature = "grpc")]
+        (Protocol::HttpProtobuf, Protocol::Grpc),
+        #[cfg(feature = "grpc")]
+        (Protocol::Grpc, Protocol::HttpProtobuf),
+    ] {
+        let server = Server::start_then([], down());
+        let first = pipeline(&server, before, hasty(&directory.0));
+        for batch in 0..10 {
+            emit_batch(&first, batch * 10, 10);
+        }
+        let report = first.shutdown(PATIENCE);
+        check(report.counts());
+        assert_eq!((report.spooled(), report.lost()), (100, 0), "{report}");
+        assert!(report.is_complete());
+        assert_eq!(report.logs().pending(), 0);
+
+        server.then(Reply::Accept);
+        let second = pipeline(&server, after, hasty(&directory.0));
+        eventually("all is replayed", || {
+            second.counts().logs().delivered() == 100
+        });
+        emit_batch(&second, 100, 1);
+        let report = second.shutdown(PATIENCE);
+        let logs = report.logs();
+        check(report.counts());
+        assert_eq!((logs.emitted(), logs.recovered()), (1, 100), "{logs}");
+        assert_eq!((logs.delivered(), logs.lost()), (101, 0), "{logs}");
+        let taken = taken(&server);
+        assert_eq!(taken.len(), 101);
+        assert!(taken.values().all(|times| *times == 1), "{taken:?}");
+
+        // And nothing is left.
+        let third = pipeline(&server, after, hasty(&directory.0));
+        std::thread::sleep(Duration::from_millis(50));
+        let report = third.shutdown(PATIENCE);
+        let logs = report.logs();
+        assert_eq!((logs.recovered(), logs.delivered()), (0, 0), "{logs}");
+    }
+}
+
+#[test]
+fn what_outlived_its_deadline_is_spooled_and_delivered_when_the_destination_is_back() {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let pipeline = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    for batch in 0..5 {
+        emit_batch(&pipeline, batch * 10, 10);
+    }
+    eventually("something is on disk", || {
+        pipeline.counts().logs().spooled() > 0
+    });
+    check(&pipeline.counts());
+    server.then(Reply::Accept);
+    eventually("all arrives", || pipeline.counts().logs().delivered() == 50);
+    check(&pipeline.counts());
+    let report = pipeline.shutdown(PATIENCE);
+    let logs = report.logs();
+    assert_eq!(
+        (logs.spooled(), logs.lost(), logs.recovered()),
+        (0, 0, 0),
+        "{logs}"
+    );
+    assert_eq!(taken(&server).len(), 50);
+}
+
+#[test]
+fn what_does_not_fit_in_memory_goes_to_disk() {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let settings = hasty(&directory.0)
+        .with_retry(RetrySettings::default())
+        .with_max_queued_records(NonZeroUsize::new(100).unwrap());
+    let pipeline = pipeline(&server, Protocol::HttpProtobuf, settings);
+    for batch in 0..100 {
+        emit_batch(&pipeline, batch * 10, 10);
+        check(&pipeline.counts());
+        eventually("there is room", || pipeline.counts().logs().pending() <= 90);
+    }
+    let counts = *pipeline.counts().logs();
+    assert_eq!((counts.emitted(), counts.lost()), (1000, 0), "{counts}");
+    assert!(counts.spooled() >= 900, "{counts}");
+    server.then(Reply::Accept);
+    emit_batch(&pipeline, 1000, 1);
+    eventually("all arrives", || {
+        pipeline.counts().logs().delivered() == 1001
+    });
+    let report = pipeline.shutdown(PATIENCE);
+    assert_eq!((report.lost(), report.spooled()), (0, 0), "{report}");
+    assert_eq!(taken(&server).len(), 1001);
+}
+
+#[test]
+fn a_server_that_hangs_at_the_shutdown_leaves_time_for_the_disk() {
+    let directory = Directory::new();
+    let server = Server::start_then([], Reply::Hang);
+    let pipeline = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    for batch in 0..10 {
+        emit_batch(&pipeline, batch * 10, 10);
+    }
+    let start = Instant::now();
+    let report = pipeline.shutdown(Duration::from_secs(2));
+    assert!(start.elapsed() < Duration::from_secs(5));
+    check(report.counts());
+    assert_eq!((report.spooled(), report.lost()), (100, 0), "{report}");
+}
+
+#[test]
+fn what_is_refused_for_good_in_a_replay_does_not_come_again() {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let settings = || hasty(&directory.0).with_breaker(BreakerSettings::disabled());
+    let first = pipeline(&server, Protocol::HttpProtobuf, settings());
+    emit_batch(&first, 0, 10);
+    assert_eq!(first.shutdown(PATIENCE).spooled(), 10);
+    server.then(Reply::Http(400, "text/plain", "no".into()));
+    let second = pipeline(&server, Protocol::HttpProtobuf, settings());
+    eventually("it is refused", || {
+        second.counts().logs().lost_by(LossReason::Rejected) == 10
+    });
+    let report = second.shutdown(PATIENCE);
+    check(report.counts());
+    let logs = report.logs();
+    assert_eq!((logs.recovered(), logs.spooled()), (10, 0), "{logs}");
+    assert_eq!((logs.emitted(), logs.lost()), (0, 10), "{logs}");
+    server.then(Reply::Accept);
+    let third = pipeline(&server, Protocol::HttpProtobuf, settings());
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(third.shutdown(PATIENCE).logs().recovered(), 0);
+}
+
+#[test]
+fn what_is_too_large_in_a_replay_is_split() {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let first = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    emit_batch(&first, 0, 200);
+    assert_eq!(first.shutdown(PATIENCE).spooled(), 200);
+    server.then(Reply::UpTo(3000));
+    let second = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    eventually("all is replayed", || {
+        second.counts().logs().delivered() == 200
+    });
+    let report = second.shutdown(PATIENCE);
+    check(report.counts());
+    assert_eq!((report.logs().recovered(), report.lost()), (200, 0));
+}
+
+#[test]
+fn a_replay_that_fails_stays_on_disk() {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let first = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    emit_batch(&first, 0, 10);
+    assert_eq!(first.shutdown(PATIENCE).spooled(), 10);
+    let requests = server.received().len();
+    let second = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    eventually("it was tried", || server.received().len() > requests);
+    let report = second.shutdown(PATIENCE);
+    check(report.counts());
+    let logs = report.logs();
+    assert_eq!((logs.recovered(), logs.spooled()), (10, 10), "{logs}");
+    assert_eq!((logs.delivered(), logs.lost()), (0, 0), "{logs}");
+    server.then(Reply::Accept);
+    let third = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    eventually("it arrives", || third.counts().logs().delivered() == 10);
+    assert!(third.shutdown(PATIENCE).is_complete());
+}
+
+#[test]
+fn a_directory_in_use_is_said_and_delivery_goes_on_in_memory() {
+    let directory = Directory::new();
+    let server = Server::start([]);
+    let first = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    let said = Said::default();
+    let theirs = said.clone();
+    let second = Pipeline::builder()
+        .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+        .with_delivery(hasty(&directory.0))
+        .on_notice(move |notice| theirs.say(notice))
+        .build()
+        .unwrap();
+    assert!(said.all()[0].contains("in use"), "{:?}", said.all());
+    emit_batch(&second, 0, 1);
+    assert_eq!(second.shutdown(PATIENCE).logs().delivered(), 1);
+    assert!(first.shutdown(PATIENCE).is_complete());
+}

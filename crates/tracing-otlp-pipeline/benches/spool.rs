@@ -4,6 +4,12 @@
 //! disk is measured. The floor is the same bytes in plain writes of 1 MiB with one `fsync` each, in
 //! the same run.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a program for people, and nothing to save when it fails"
+)]
+
 use std::{
     fs::{self, File},
     io::Write as _,

@@ -18,7 +18,7 @@ use super::{
     entry::{self, Entry},
     settings::{Bounds, SpoolSettings},
     sim::{Fault, Random, SimDisk},
-    store::{Id, Now, Store},
+    store::{Id, Now, Store, Unopened},
 };
 use crate::settings::{Protocol, Signal};
 
@@ -93,6 +93,7 @@ pub(super) struct Stats {
 
 /// What a scenario may do; few of them do everything, so that most checks are sharp.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "a menu")]
 struct Menu {
     faults: bool,
     flips: bool,
@@ -185,7 +186,9 @@ impl<D: Disk> Model<D> {
         let tight = self.tight(0);
         let operations = self.sim.as_ref().map(SimDisk::operations);
         let now = self.now();
-        let opened = Store::open((self.open)(), self.bounds, now);
+        let open = || Store::open((self.open)(), self.bounds, now);
+        let is_locked = |error: &Unopened| matches!(error, Unopened::Locked);
+        let opened = super::tests::patiently(open, is_locked);
         if let (Some(before), Some(sim)) = (operations, &self.sim) {
             assert!(sim.operations() - before < 5_000, "a start goes on and on");
         }
@@ -394,7 +397,8 @@ impl<D: Disk> Model<D> {
         let Some(sim) = &self.sim else { return };
         let acks = self.random.chance(20);
         let extension = if acks { ".ack" } else { ".seg" };
-        let Some((name, at, before)) = sim.flip(|name| name.ends_with(extension)) else {
+        let chosen = |name: &str| name.strip_suffix(extension).is_some();
+        let Some((name, at, before)) = sim.flip(chosen) else {
             return;
         };
         if acks {
@@ -487,7 +491,7 @@ fn torment(seed: u64, menu: Menu, crashes: u64) -> Stats {
         match model.start() {
             None => model.stats.in_open += 1,
             Some(mut session) => {
-                for _ in 0..10 + model.random.below(40) {
+                for _ in 0..8 + model.random.below(28) {
                     if model.stopped() {
                         break;
                     }

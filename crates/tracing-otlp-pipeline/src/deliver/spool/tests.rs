@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    Entry, Recovered, Refusal, Spool, SpoolEvent, SpoolSettings, SpoolState,
+    Entry, Recovered, Refusal, Spool, SpoolError, SpoolEvent, SpoolSettings, SpoolState,
     entry::nanos,
     model::{entry, number_of},
     sim::{Fault, Random, SimDisk},
@@ -58,7 +58,24 @@ fn fresh(number: u64, size: usize) -> Entry {
 }
 
 fn open(settings: &SpoolSettings) -> (Spool, Recovered) {
-    Spool::open(settings, |_| {}).unwrap()
+    patiently(|| Spool::open(settings, |_| {}), SpoolError::is_locked).unwrap()
+}
+
+/// Another test that starts a process may hold our lock for a moment: between `fork` and `exec`
+/// the child has every open file.
+pub(super) fn patiently<T, E>(
+    open: impl Fn() -> Result<T, E>,
+    is_locked: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let until = Instant::now() + Duration::from_secs(2);
+    loop {
+        match open() {
+            Err(error) if is_locked(&error) && Instant::now() < until => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// On a current-thread runtime, as delivery has it.
@@ -260,11 +277,15 @@ fn more_than_the_hand_off_holds_and_what_is_too_large_comes_back() {
         assert_eq!(drain(&spool).await, [3]);
     });
     let large = fresh(4, 5 * 1024 * 1024);
-    let refused: Vec<_> = (0..200)
-        .filter_map(|_| spool.append(large.clone()).err())
-        .collect();
-    assert!(refused.iter().any(|back| back.reason == Refusal::Busy));
-    assert_eq!(refused[0].entry, large);
+    let until = soon();
+    let busy = loop {
+        assert!(Instant::now() < until);
+        match spool.append(large.clone()) {
+            Err(back) if back.reason == Refusal::Busy => break back,
+            _ => {}
+        }
+    };
+    assert_eq!(busy.entry, large);
 }
 
 #[test]
@@ -291,7 +312,7 @@ fn too_old_entries_leave_whole_segments_and_one_by_one() {
     assert!(
         !files(directory.path())
             .iter()
-            .any(|name| name.ends_with(".seg"))
+            .any(|name| name.contains(".seg"))
     );
 }
 
@@ -461,6 +482,16 @@ fn a_directory_that_cannot_be_used_is_an_error_with_a_reason() {
     Spool::open(&SpoolSettings::new("/proc/spool"), |_| {}).unwrap_err();
 }
 
+#[cfg(target_os = "linux")]
+struct Mounted(PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
 /// Real file systems of a few hundred kilobytes, read-only ones too; needs root and is skipped
 /// where mounting is not allowed, because the simulated disk shows the same.
 #[cfg(target_os = "linux")]
@@ -477,12 +508,6 @@ fn a_real_file_system_that_is_full_or_read_only_is_borne() {
     };
     if !mount(&["-t", "tmpfs", "-o", "size=256k", "none"]) {
         return;
-    }
-    struct Mounted(PathBuf);
-    impl Drop for Mounted {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        }
     }
     let _mounted = Mounted(directory.path().to_owned());
     let settings = SpoolSettings::new(directory.path());
@@ -513,8 +538,7 @@ fn a_real_file_system_that_is_full_or_read_only_is_borne() {
     block_on(async { assert_eq!(drain(&spool).await, kept) });
     assert!(spool.shutdown(soon()));
     assert!(mount(&["-o", "remount,ro"]));
-    let error = Spool::open(&settings, |_| {}).unwrap_err();
-    assert!(!error.is_locked());
+    let error = patiently(|| Spool::open(&settings, |_| {}), SpoolError::is_locked).unwrap_err();
     assert!(error.to_string().contains("Read-only"), "{error}");
 }
 

@@ -58,7 +58,7 @@ struct Inbox {
 }
 
 impl Shared {
-    pub(super) fn new(counts: SpoolCounts) -> Self {
+    pub(super) fn new(counts: &SpoolCounts) -> Self {
         Self {
             inbox: Mutex::new(Inbox {
                 entries: VecDeque::new(),
@@ -68,7 +68,7 @@ impl Shared {
                 commit_bytes: usize::MAX,
                 refuse_until: None,
                 state: SpoolState::Working,
-                counts,
+                counts: *counts,
                 ended: None,
             }),
             changed: Condvar::new(),
@@ -394,6 +394,7 @@ impl<D: Disk> Worker<D> {
         match command {
             Command::Next(reply) => {
                 let found = self.store.next(self.clock.now());
+                self.publish();
                 // If nobody waits for it any more, dropping it gives it back.
                 let _ = reply.send(found.map(|(id, entry)| Replay {
                     id,
@@ -412,6 +413,7 @@ impl<D: Disk> Worker<D> {
                 self.commit();
                 self.acks_until = None;
                 let acked = self.store.write_acks(true);
+                self.publish();
                 let _ = reply.send(acked && self.trouble.is_none());
             }
             Command::Close(_) => {}

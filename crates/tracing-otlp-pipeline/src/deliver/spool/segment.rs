@@ -18,6 +18,7 @@ use super::{
 
 /// What the store knows of a segment.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Segment {
     pub(super) number: u64,
     pub(super) salt: u64,

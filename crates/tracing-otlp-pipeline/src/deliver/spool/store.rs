@@ -165,8 +165,11 @@ impl<D: Disk> Store<D> {
             };
             self.segments.insert(number, unknown);
         }
-        for number in ack_files {
-            if !self.segments.contains_key(&number) {
+        ack_files.retain(|number| !self.segments.contains_key(number));
+        // A segment that is gone may come back with the next power failure, and needs its
+        // acknowledgements then.
+        if !ack_files.is_empty() && self.disk.sync().is_ok() {
+            for number in ack_files {
                 self.remove(format::ack_name(number), 0);
             }
         }
@@ -360,10 +363,7 @@ impl<D: Disk> Store<D> {
     }
 
     fn create(&mut self, now: Now) -> io::Result<()> {
-        let number = self.next_number;
-        // Also after a failure: the name may exist now.
-        self.next_number = number.saturating_add(1);
-        let mut file = self.disk.create(&format::segment_name(number))?;
+        let (number, mut file) = self.create_file()?;
         let salt = self.disk.random();
         let mut header = Vec::with_capacity(SEGMENT_HEADER);
         SegmentHeader {
@@ -390,6 +390,24 @@ impl<D: Disk> Store<D> {
             idle_since: None,
         });
         written
+    }
+
+    /// A file with the next number whose name is free.
+    fn create_file(&mut self) -> io::Result<(u64, D::File)> {
+        let mut tries = 0;
+        loop {
+            let number = self.next_number;
+            // Also after a failure: the name may exist now.
+            self.next_number = number.saturating_add(1);
+            match self.disk.create(&format::segment_name(number)) {
+                Ok(file) => return Ok((number, file)),
+                // Something that is no file, or appeared after the start.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < 100 => {
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Ends the active segment after a failed write: nothing behind its last commit counts.

@@ -58,7 +58,7 @@ struct Inbox {
 }
 
 impl Shared {
-    pub(super) fn new(counts: SpoolCounts) -> Self {
+    pub(super) fn new(counts: &SpoolCounts) -> Self {
         Self {
             inbox: Mutex::new(Inbox {
                 entries: VecDeque::new(),
@@ -68,7 +68,7 @@ impl Shared {
                 commit_bytes: usize::MAX,
                 refuse_until: None,
                 state: SpoolState::Working,
-                counts,
+                counts: *counts,
                 ended: None,
             }),
             changed: Condvar::new(),
@@ -246,6 +246,7 @@ pub(super) fn start<D: Disk>(
         on_event,
         waiting: Vec::new(),
         group_until: None,
+        acks_until: None,
         trouble: None,
     };
     thread::Builder::new()
@@ -279,6 +280,7 @@ struct Worker<D: Disk> {
     /// The tickets of what is staged.
     waiting: Vec<Durable>,
     group_until: Option<Instant>,
+    acks_until: Option<Instant>,
     trouble: Option<Trouble>,
 }
 
@@ -298,7 +300,8 @@ impl<D: Disk> Worker<D> {
                 let counts = self.store.counts();
                 (counts.bytes > 0).then(|| Instant::now() + TICK)
             };
-            let until = self.group_until.or_else(idle);
+            let timers = [self.group_until, self.acks_until];
+            let until = timers.into_iter().flatten().min().or_else(idle);
             let mut work = self.shared.wait(until, self.group_until.is_some());
             self.stage(&mut work);
             let due = self
@@ -313,8 +316,12 @@ impl<D: Disk> Worker<D> {
                 }
                 self.obey(command);
             }
-            if self.group_until.is_none() {
+            // One write for the acknowledgements of an interval, whatever becomes of the entries.
+            if self.acks_until.is_some_and(|until| Instant::now() >= until) {
+                self.acks_until = None;
                 self.store.write_acks(false);
+            }
+            if self.group_until.is_none() {
                 self.store.tick(self.clock.now());
             }
             self.publish();
@@ -387,6 +394,7 @@ impl<D: Disk> Worker<D> {
         match command {
             Command::Next(reply) => {
                 let found = self.store.next(self.clock.now());
+                self.publish();
                 // If nobody waits for it any more, dropping it gives it back.
                 let _ = reply.send(found.map(|(id, entry)| Replay {
                     id,
@@ -394,11 +402,18 @@ impl<D: Disk> Worker<D> {
                     shared: Some(Arc::clone(&self.shared)),
                 }));
             }
-            Command::Ack(id) => self.store.ack(id),
+            Command::Ack(id) => {
+                self.store.ack(id);
+                let interval = self.interval;
+                self.acks_until
+                    .get_or_insert_with(|| Instant::now() + interval);
+            }
             Command::Release(id) => self.store.release(id),
             Command::Sync(reply) => {
                 self.commit();
+                self.acks_until = None;
                 let acked = self.store.write_acks(true);
+                self.publish();
                 let _ = reply.send(acked && self.trouble.is_none());
             }
             Command::Close(_) => {}

@@ -428,6 +428,8 @@ fn an_entry_carries_a_request_there_and_back() {
             content_type,
             content_encoding,
             records: 9,
+            severities: 9.into(),
+            source: None,
         };
         let entry = Entry::of(&request, Protocol::Grpc, Arc::from("key"));
         let again = entry.to_request().unwrap();

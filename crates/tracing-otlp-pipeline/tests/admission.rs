@@ -23,8 +23,8 @@ use opentelemetry_proto::tonic::{
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use support::{PATIENCE, Received, Reply, Server, eventually, nobody};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BatchSettings, DeliverySettings, Destination, LossReason, Pipeline,
-    PipelineBuilder, SeverityBand, Signal, SignalCounts,
+    AdmissionSettings, BatchSettings, BreakerSettings, DeliverySettings, Destination, LossReason,
+    Pipeline, PipelineBuilder, RetrySettings, SeverityBand, Signal, SignalCounts,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -269,13 +269,12 @@ fn what_the_shutdown_writes_off_keeps_its_severity() {
 #[test]
 fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
     for seed in 1..=12_u64 {
-        let refuse = Reply::Http(503, "text/plain", "no".into());
-        let script = (0..40_u64).map(|n| {
-            if (n * seed) % 3 == 0 {
-                refuse.clone()
-            } else {
-                Reply::Accept
-            }
+        let refuse = |status| Reply::Http(status, "text/plain", "no".into());
+        let script = (0..40_u64).map(|n| match (n * seed) % 5 {
+            // For good, and to be tried again.
+            0 => refuse(400),
+            3 => refuse(503),
+            _ => Reply::Accept,
         });
         let server = Server::start(script.collect::<Vec<_>>());
         let batch = BatchSettings::logs()
@@ -285,7 +284,16 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
         let pipeline = Pipeline::builder()
             .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
             .with_log_batch(batch)
-            .with_delivery(DeliverySettings::default().with_max_queued_records(size(48)))
+            .with_delivery(
+                DeliverySettings::default()
+                    .with_max_queued_records(size(48))
+                    .with_breaker(BreakerSettings::disabled())
+                    .with_retry(
+                        RetrySettings::default()
+                            .with_initial_backoff(Duration::from_millis(1))
+                            .with_max_backoff(Duration::from_millis(5)),
+                    ),
+            )
             .with_admission(
                 AdmissionSettings::default()
                     .with_max_queued_bytes(size(120_000))
@@ -339,8 +347,10 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
                 });
             }
         });
-        // Quiet: everything is where it stays.
-        assert!(pipeline.force_flush(PATIENCE).is_settled());
+        // Quiet: everything is where it stays. A flush does not wait for what is tried again.
+        eventually("all is settled", || {
+            pipeline.force_flush(PATIENCE).is_settled()
+        });
         let logger = pipeline.logger_provider().unwrap().logger("test");
         let report = pipeline.shutdown(PATIENCE);
         logger.emit(logger.create_log_record());
@@ -358,9 +368,19 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
             counts.delivered() + counts.sampled() + lost
         );
         // And it agrees with the other side of the wire.
+        let (taken, others): (Vec<_>, Vec<_>) = server
+            .received()
+            .into_iter()
+            .partition(|request| matches!(request.reply, Reply::Accept));
+        let (refused, _): (Vec<_>, Vec<_>) = others
+            .into_iter()
+            .partition(|request| matches!(request.reply, Reply::Http(400, ..)));
         assert_eq!(
-            report.logs().delivered() + report.logs().lost_by(LossReason::Rejected),
-            records(&server.received()).len() as u64,
+            (
+                report.logs().delivered(),
+                report.logs().lost_by(LossReason::Rejected)
+            ),
+            (records(&taken).len() as u64, records(&refused).len() as u64),
             "seed {seed}"
         );
     }
@@ -449,6 +469,11 @@ fn a_summary_that_is_lost_too_is_not_told_again_and_again() {
             BatchSettings::logs()
                 .with_max_queue_size(size(10))
                 .with_scheduled_delay(Duration::from_millis(1)),
+        )
+        .with_delivery(
+            DeliverySettings::default()
+                .with_retry(RetrySettings::never())
+                .with_breaker(BreakerSettings::disabled()),
         )
         .with_admission(settings)
         .build()

@@ -11,8 +11,8 @@ use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_otlp_layer::{LayerCounts, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol,
-    Signal,
+    AdmissionSettings, BatchSettings, Compression, DeliveryEvent, DeliverySettings, Notice,
+    Pipeline, PipelineBuilder, Protocol, Signal,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -30,6 +30,9 @@ use crate::telemetry::{Inner, Loggers, Quietly, Telemetry};
 /// How a fresh log layer is set up; kept, since every call of `log_layer` makes one.
 pub(crate) type LogLayerSetup =
     Box<dyn Fn(LogLayer<SdkLogger>) -> LogLayer<SdkLogger> + Send + Sync>;
+
+/// What is passed on to the pipeline as it is.
+type PassOn = Vec<Box<dyn FnOnce(PipelineBuilder) -> PipelineBuilder + Send>>;
 
 type OnNotice = Box<dyn Fn(&Notice) + Send + Sync>;
 
@@ -50,6 +53,7 @@ pub struct TelemetryBuilder {
     log_layer: LogLayerSetup,
     panic_records: bool,
     on_notice: OnNotice,
+    pass_on: PassOn,
 }
 
 impl TelemetryBuilder {
@@ -69,6 +73,7 @@ impl TelemetryBuilder {
             log_layer: Box::new(|layer| layer),
             panic_records: true,
             on_notice: Box::new(|notice| say(notice)),
+            pass_on: Vec::new(),
         }
     }
 
@@ -163,7 +168,7 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Bounds of the delivery queue, and the shutdown deadline.
+    /// Bounds of the delivery queue, retries, the spool on disk, and the shutdown deadline.
     pub fn with_delivery(mut self, delivery: DeliverySettings) -> Self {
         self.delivery = delivery;
         self
@@ -213,6 +218,27 @@ impl TelemetryBuilder {
         self
     }
 
+    /// Is told of every step of delivery: delivered, tried again, split, spooled, lost …
+    /// Runs on the delivery thread, like [`on_notice`](Self::on_notice).
+    pub fn on_event<F>(mut self, tell: F) -> Self
+    where
+        F: Fn(&DeliveryEvent) + Send + Sync + 'static,
+    {
+        self.pass_on.push(Box::new(|to| to.on_event(tell)));
+        self
+    }
+
+    /// Asks `is_online` before anything is sent; while it says no, everything waits and is neither
+    /// tried nor aged.
+    pub fn with_connectivity<F>(mut self, is_online: F) -> Self
+    where
+        F: Fn() -> bool + Send + Sync + 'static,
+    {
+        self.pass_on
+            .push(Box::new(|to| to.with_connectivity(is_online)));
+        self
+    }
+
     /// Builds providers and layers, and installs nothing.
     ///
     /// # Errors
@@ -248,6 +274,9 @@ impl TelemetryBuilder {
             .with_delivery(self.delivery)
             .map_tracer_provider(move |provider| provider.with_sampler(sampler))
             .on_notice(self.on_notice);
+        for pass_on in self.pass_on {
+            pipeline = pass_on(pipeline);
+        }
         if let Some(logs) = logs {
             pipeline = pipeline.with_logs(logs);
         }

@@ -66,8 +66,9 @@ pub use tracing_otlp_layer::{
     current_ids, exception, exception_with_backtrace, nested,
 };
 pub use tracing_otlp_pipeline::{
-    AdmissionSettings, BatchSettings, Compression, Counts, DeliverySettings, Destination,
-    LossReason, Notice, Protocol, Report, SeverityBand, Signal, SignalCounts,
+    AdmissionSettings, BatchSettings, BreakerSettings, BreakerState, Compression, Counts,
+    DeliveryEvent, DeliverySettings, Destination, LossReason, Notice, Protocol, Report,
+    RetrySettings, SeverityBand, Signal, SignalCounts, SourceCounts, SpoolSettings,
 };
 
 pub use opentelemetry;

@@ -28,7 +28,6 @@ use crate::{
     },
     error::Error,
     event::DeliveryEvent,
-    ledger::Ledger,
     notice::{Callback, EventCallback, Notice, Notifier},
     pipeline::Pipeline,
     settings::{BatchSettings, DeliverySettings, Destination, Signal},
@@ -195,19 +194,8 @@ impl PipelineBuilder {
             (&self.traces, Signal::Traces, &span_batch),
         ] {
             if let Some(destination) = destination {
-                if destination.signal() != signal {
-                    return Err(Error::configuration(format!(
-                        "the destination for {signal} is one for {}",
-                        destination.signal()
-                    )));
-                }
-                destination.validate()?;
-                batch.validate(signal)?;
-                routes.push(Route {
-                    destination: destination.clone(),
-                    timeout: destination.timeout().min(batch.export_timeout()),
-                    shape: Shape::of(destination, delivery.max_request_bytes.get()),
-                });
+                let max_bytes = delivery.max_request_bytes.get();
+                routes.push(route(destination, signal, batch, max_bytes)?);
             }
         }
 
@@ -258,10 +246,7 @@ impl PipelineBuilder {
         };
         let mut overflow = None;
         if let (Some(settings), false) = (&delivery.spool, routes.is_empty()) {
-            overflow = open_spool(settings, &notifier, queue.ledger());
-        }
-        if overflow.is_some() {
-            queue.spills();
+            overflow = open_spool(settings, &notifier, &queue);
         }
         if !routes.is_empty() {
             // The thread ends by itself when the queue is closed.
@@ -297,6 +282,28 @@ impl PipelineBuilder {
     }
 }
 
+/// The way to a destination, if it is one for the signal and this build can serve it.
+fn route(
+    destination: &Destination,
+    signal: Signal,
+    batch: &BatchSettings,
+    max_bytes: usize,
+) -> Result<Route, Error> {
+    if destination.signal() != signal {
+        return Err(Error::configuration(format!(
+            "the destination for {signal} is one for {}",
+            destination.signal()
+        )));
+    }
+    destination.validate()?;
+    batch.validate(signal)?;
+    Ok(Route {
+        destination: destination.clone(),
+        timeout: destination.timeout().min(batch.export_timeout()),
+        shape: Shape::of(destination, max_bytes),
+    })
+}
+
 /// Shows the pipeline to those who want to see it.
 fn show(
     observers: Vec<Observer>,
@@ -318,7 +325,7 @@ fn show(
 fn open_spool(
     settings: &SpoolSettings,
     notifier: &Notifier,
-    ledger: &Ledger,
+    queue: &Queue,
 ) -> Option<Arc<Overflow>> {
     let theirs = notifier.clone();
     let opened = Spool::open(settings, move |event| {
@@ -331,7 +338,10 @@ fn open_spool(
         });
     });
     match opened {
-        Ok((spool, recovered)) => Some(Arc::new(Overflow::new(spool, &recovered, ledger))),
+        Ok((spool, recovered)) => {
+            queue.spills();
+            Some(Arc::new(Overflow::new(spool, &recovered, queue.ledger())))
+        }
         Err(error) => {
             notifier.say(&Notice::SpoolFailing {
                 reason: error.to_string(),

@@ -265,6 +265,33 @@ fn what_the_shutdown_writes_off_keeps_its_severity() {
     assert_eq!(report.logs().by_reason_and_severity(), expected.into());
 }
 
+/// The ledger says what the other side of the wire has seen.
+#[track_caller]
+fn assert_agrees_with(server: &Server, counts: &SignalCounts, seed: u64) {
+    let (taken, others): (Vec<_>, Vec<_>) = server
+        .received()
+        .into_iter()
+        .partition(|request| matches!(request.reply, Reply::Accept));
+    let (refused, _): (Vec<_>, Vec<_>) = others
+        .into_iter()
+        .partition(|request| matches!(request.reply, Reply::Http(400, ..)));
+    assert_eq!(
+        (counts.delivered(), counts.lost_by(LossReason::Rejected)),
+        (records(&taken).len() as u64, records(&refused).len() as u64),
+        "seed {seed}"
+    );
+}
+
+/// Waits of at most some milliseconds.
+fn hasty() -> DeliverySettings {
+    let retry = RetrySettings::default()
+        .with_initial_backoff(Duration::from_millis(1))
+        .with_max_backoff(Duration::from_millis(5));
+    DeliverySettings::default()
+        .with_breaker(BreakerSettings::disabled())
+        .with_retry(retry)
+}
+
 /// Random interleavings of everything that can happen to a record, by many threads at once.
 #[test]
 fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
@@ -284,16 +311,7 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
         let pipeline = Pipeline::builder()
             .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
             .with_log_batch(batch)
-            .with_delivery(
-                DeliverySettings::default()
-                    .with_max_queued_records(size(48))
-                    .with_breaker(BreakerSettings::disabled())
-                    .with_retry(
-                        RetrySettings::default()
-                            .with_initial_backoff(Duration::from_millis(1))
-                            .with_max_backoff(Duration::from_millis(5)),
-                    ),
-            )
+            .with_delivery(hasty().with_max_queued_records(size(48)))
             .with_admission(
                 AdmissionSettings::default()
                     .with_max_queued_bytes(size(120_000))
@@ -367,22 +385,7 @@ fn at_every_quiet_moment_the_ledger_balances_to_the_record() {
             counts.emitted(),
             counts.delivered() + counts.sampled() + lost
         );
-        // And it agrees with the other side of the wire.
-        let (taken, others): (Vec<_>, Vec<_>) = server
-            .received()
-            .into_iter()
-            .partition(|request| matches!(request.reply, Reply::Accept));
-        let (refused, _): (Vec<_>, Vec<_>) = others
-            .into_iter()
-            .partition(|request| matches!(request.reply, Reply::Http(400, ..)));
-        assert_eq!(
-            (
-                report.logs().delivered(),
-                report.logs().lost_by(LossReason::Rejected)
-            ),
-            (records(&taken).len() as u64, records(&refused).len() as u64),
-            "seed {seed}"
-        );
+        assert_agrees_with(&server, report.logs(), seed);
     }
 }
 

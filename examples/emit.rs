@@ -78,6 +78,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "delivered": logs.delivered(),
         "lost": logs.lost(),
         "by_reason": logs.by_reason(),
+        "summaries": logs.summaries(),
         "spans": {
             "emitted": report.traces().emitted(),
             "delivered": report.traces().delivered(),

@@ -111,7 +111,7 @@ impl Run {
     }
 }
 
-/// What every settled account must be: nothing pending, and emitted = delivered + lost.
+/// What every settled account must be: nothing pending, and every record in one place.
 pub fn assert_balanced(report: &Value) {
     for account in [report, &report["spans"]] {
         if account.is_null() {
@@ -119,7 +119,11 @@ pub fn assert_balanced(report: &Value) {
         }
         let of = |what: &str| account[what].as_u64().expect("a number");
         assert_eq!(of("pending"), 0, "{report:#}");
-        assert_eq!(of("emitted"), of("delivered") + of("lost"), "{report:#}");
+        assert_eq!(
+            of("emitted") + of("recovered"),
+            of("delivered") + of("lost") + of("elsewhere"),
+            "{report:#}"
+        );
         let reasons = account["by_reason"].as_object().expect("reasons");
         let sum: u64 = reasons.values().filter_map(Value::as_u64).sum();
         assert_eq!(of("lost"), sum, "{report:#}");

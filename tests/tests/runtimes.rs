@@ -173,7 +173,11 @@ fn sixty_four_threads_that_log_while_it_ends_are_all_accounted_for() {
                 "{run:#?}"
             );
         }
-        assert_eq!(end["logs"]["emitted"], end["logged"], "{run:#?}");
+        // The pipeline tells of the losses in records of its own.
+        let of = |value: &serde_json::Value| value.as_u64().unwrap();
+        let logs = &end["logs"];
+        let theirs = of(&logs["emitted"]) - of(&logs["summaries"]);
+        assert_eq!(theirs, of(&end["logged"]), "{run:#?}");
     }
 }
 
@@ -187,7 +191,8 @@ fn a_burst_is_delivered_or_counted() {
             .succeed();
         let report = run.last();
         assert_balanced(&report);
-        assert_eq!(report["emitted"], 12_800, "{report:#}");
+        let summaries = report["summaries"].as_u64().unwrap();
+        assert_eq!(report["emitted"], 12_800 + summaries, "{report:#}");
         assert_eq!(report["delivered"], collector.counts().logs, "{report:#}");
         if report["lost"] == 0 {
             assert!(run.said().is_empty(), "{run:#?}");
@@ -203,7 +208,8 @@ fn a_queue_as_long_as_the_burst_loses_nothing() {
     let collector = Collector::start().unwrap();
     let run = victim(&["burst"])
         .to(&collector)
-        .env("OTEL_BLRP_MAX_QUEUE_SIZE", "12800")
+        // Of which INFO may fill four fifths.
+        .env("OTEL_BLRP_MAX_QUEUE_SIZE", "16000")
         .succeed();
     assert_delivered(&run.last(), 12_800, 0);
     assert_eq!(collector.counts().logs, 12_800);

@@ -90,6 +90,9 @@ fn counted(counts: &SignalCounts) -> Value {
         "delivered": counts.delivered(),
         "lost": counts.lost(),
         "pending": counts.pending(),
+        "elsewhere": counts.filtered() + counts.sampled() + counts.limited() + counts.spooled(),
+        "recovered": counts.recovered(),
+        "summaries": counts.summaries(),
         "by_reason": counts.by_reason(),
     })
 }

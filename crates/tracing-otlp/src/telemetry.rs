@@ -190,9 +190,11 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let layer = (self.inner.log_layer)(LogLayer::new(&*self.inner.logs))
+        // Before the application's setup, which may keep the handle of the counts.
+        let layer = LogLayer::new(&*self.inner.logs)
             .with_counts(&self.inner.layer_counts)
             .with_on_refused(self.inner.pipeline.refusals());
+        let layer = (self.inner.log_layer)(layer);
         let check = LinkCheck {
             counts: layer.counts(),
             has_span_layer: Arc::clone(&self.inner.has_span_layer),

@@ -11,10 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use opentelemetry::logs::{LogRecord as _, Logger as _, LoggerProvider as _, Severity};
 use support::{PATIENCE, Reply, Said, Server, emit, eventually};
 use tracing_otlp_pipeline::{
     AdmissionSettings, BreakerSettings, Counts, DeliverySettings, Destination, LossReason,
-    Pipeline, Protocol, RetrySettings, Signal, SpoolSettings,
+    Pipeline, Protocol, RetrySettings, SeverityBand, Signal, SpoolSettings,
 };
 
 /// A directory that goes when the test is over.
@@ -172,6 +173,27 @@ fn what_outlived_its_deadline_is_spooled_and_delivered_when_the_destination_is_b
         "{logs}"
     );
     assert_eq!(taken(&server).len(), 50);
+}
+
+#[test]
+fn what_comes_back_from_disk_is_as_severe_as_it_was() {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let pipeline = pipeline(&server, Protocol::HttpJson, hasty(&directory.0));
+    let logger = pipeline.logger_provider().unwrap().logger("test");
+    for severity in [Severity::Error, Severity::Info, Severity::Error] {
+        let mut record = logger.create_log_record();
+        record.set_severity_number(severity);
+        record.set_body("x".into());
+        logger.emit(record);
+    }
+    eventually("all is on disk", || pipeline.counts().logs().spooled() == 3);
+    server.then(Reply::Accept);
+    eventually("all arrives", || pipeline.counts().logs().delivered() == 3);
+    let counts = *pipeline.counts().logs();
+    assert_eq!(counts.delivered_of(SeverityBand::Error), 2, "{counts}");
+    assert_eq!(counts.delivered_of(SeverityBand::Info), 1, "{counts}");
+    check(pipeline.shutdown(PATIENCE).counts());
 }
 
 #[test]

@@ -143,7 +143,11 @@ impl LoggerProvider for Loggers {
     type Logger = SdkLogger;
 
     fn logger_with_scope(&self, scope: InstrumentationScope) -> SdkLogger {
+        // The SDK tells at DEBUG of every logger that it makes: its own talk is no record of the
+        // application, and so none that is lost.
+        let suppressed = Context::enter_telemetry_suppressed_scope();
         let logger = self.provider.logger_with_scope(scope);
+        drop(suppressed);
         // Looked at afterwards: a logger that does nothing comes after the end was said.
         if self.ended.load(Ordering::SeqCst) {
             return self.last.clone();

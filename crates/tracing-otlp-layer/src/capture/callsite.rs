@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{LoggerProvider, Severity};
-use opentelemetry::{Context, InstrumentationScope};
 use tracing_core::{Level, Metadata};
 
 use crate::guard;
@@ -55,12 +55,7 @@ impl<L> Callsites<L> {
         P: LoggerProvider<Logger = L> + Send + Sync + 'static,
     {
         Self {
-            make: Box::new(move |scope| {
-                // The SDK tells at DEBUG of every logger that it makes: its own talk is no record
-                // of the application, and so none that is lost.
-                let _suppressed = Context::enter_telemetry_suppressed_scope();
-                provider.logger_with_scope(scope)
-            }),
+            make: Box::new(move |scope| provider.logger_with_scope(scope)),
             known: RwLock::default(),
             #[cfg(feature = "log")]
             targets: RwLock::default(),

@@ -101,6 +101,7 @@ struct Menu {
     small: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Model<D: Disk> {
     sim: Option<SimDisk>,
     open: Box<dyn Fn() -> D>,

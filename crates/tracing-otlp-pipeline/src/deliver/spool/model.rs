@@ -101,6 +101,7 @@ struct Menu {
     small: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 struct Model<D: Disk> {
     sim: Option<SimDisk>,
     open: Box<dyn Fn() -> D>,
@@ -120,6 +121,8 @@ struct Model<D: Disk> {
     header_flips: BTreeMap<String, u32>,
     ack_flips: bool,
     had_fault: bool,
+    /// Something fails while the store starts.
+    failing: bool,
     stats: Stats,
 }
 
@@ -159,6 +162,7 @@ impl<D: Disk> Model<D> {
             header_flips: BTreeMap::new(),
             ack_flips: false,
             had_fault: false,
+            failing: false,
             stats: Stats::default(),
         }
     }
@@ -206,7 +210,7 @@ impl<D: Disk> Model<D> {
             held: Vec::new(),
             seen: BTreeSet::new(),
             last: None,
-            faults: recovered.unreadable_files > 0,
+            faults: self.failing,
             evicted: counts.evicted.entries,
             acked: Vec::new(),
         })
@@ -423,13 +427,30 @@ impl<D: Disk> Model<D> {
 
     /// A healthy start, and everything that must be there is.
     fn verify(&mut self) {
+        self.failing = false;
         let mut session = self
             .start()
             .expect("no content of the directory stops a start");
         let evictions = self.evicted > 0 || self.evicted_unknown;
         let mut found = BTreeSet::new();
-        while let Some((_, number)) = self.take(&mut session) {
+        let mut ids = Vec::new();
+        while let Some((id, number)) = self.take(&mut session) {
             found.insert(number);
+            ids.push(id);
+        }
+        // All that is left is in flight: nothing is counted that cannot be had.
+        let spooled = session.store.counts().spooled.entries();
+        assert_eq!(spooled, found.len() as u64, "spooled, but never given out");
+        if self.random.chance(20) {
+            for id in ids {
+                session.store.release(id);
+            }
+            let again = std::iter::from_fn(|| self.take(&mut session));
+            let again: Vec<u64> = again.map(|(_, number)| number).collect();
+            assert!(
+                again.iter().eq(&found),
+                "given back, but not given out again in order"
+            );
         }
         let mut missing = Vec::new();
         for (number, known) in &mut self.known {
@@ -488,6 +509,11 @@ fn torment(seed: u64, menu: Menu, crashes: u64) -> Stats {
             sim.stop_after(model.random.below(spread));
         }
         let mut power_failure = model.random.chance(70);
+        model.failing = menu.faults && model.random.chance(30);
+        if model.failing {
+            sim.fail(Fault::Failing);
+            model.had_fault = true;
+        }
         match model.start() {
             None => model.stats.in_open += 1,
             Some(mut session) => {

@@ -112,7 +112,7 @@ impl Door {
         if inside >= self.capacity {
             account.admitted.fetch_sub(1, SeqCst);
             if account.lost(LossReason::QueueFull, 1) == 0 {
-                self.queue.wake();
+                self.queue.tell();
             }
             return None;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use tracing_otlp_layer::{LogLayer, SpanEvents};
+use tracing_otlp_layer::{Fence, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
     BatchSettings, Compression, DeliverySettings, Notice, Pipeline, Protocol, Signal,
 };
@@ -281,7 +281,8 @@ impl TelemetryBuilder {
         let filter = self.env_filter()?;
         let telemetry = self.build()?;
         let subscriber = tracing_subscriber::registry()
-            .with(filter)
+            // It formats values under a lock where a directive names a span's field.
+            .with(Fence::around(filter))
             .with(telemetry.span_layer())
             .with(telemetry.log_layer())
             .with(telemetry.console_layer());

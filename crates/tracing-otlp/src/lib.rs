@@ -61,8 +61,8 @@ pub use guard::Guard;
 pub use telemetry::Telemetry;
 
 pub use tracing_otlp_layer::{
-    LayerCounts, Limits, LogBridge, LogLayer, SpanEvents, SpanFields, SpanIds, UnsampledPolicy,
-    current_ids, exception, exception_with_backtrace, nested,
+    Fence, LayerCounts, Limits, LogBridge, LogLayer, SpanEvents, SpanFields, SpanIds,
+    UnsampledPolicy, current_ids, exception, exception_with_backtrace, nested,
 };
 pub use tracing_otlp_pipeline::{
     BatchSettings, Compression, Counts, DeliverySettings, Destination, LossReason, Notice,

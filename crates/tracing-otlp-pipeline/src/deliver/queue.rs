@@ -57,6 +57,10 @@ struct State {
     records: u64,
     bytes: usize,
     next: u64,
+    /// Losses that people may have to be told of, and how many the delivery thread has looked at:
+    /// a flush returns after the notices that belong to it.
+    losses: u64,
+    seen: u64,
     closing: bool,
     finished: bool,
 }
@@ -64,6 +68,10 @@ struct State {
 impl State {
     fn is_empty(&self) -> bool {
         self.in_flight.is_empty() && self.waiting.iter().all(VecDeque::is_empty)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.is_empty() && self.seen >= self.losses
     }
 
     /// Whether a request of the signal with a number below the mark is not settled yet.
@@ -121,6 +129,7 @@ impl Queue {
                 self.ledger
                     .signal(request.signal)
                     .lost(LossReason::DeliveryQueueFull, request.records);
+                state.losses += 1;
                 Err(Refusal::Full)
             } else {
                 state.records = records;
@@ -138,12 +147,30 @@ impl Queue {
     /// Counts records that never became a request.
     pub(crate) fn lose(&self, signal: Signal, reason: LossReason, records: u64) {
         {
-            let state = self.lock();
+            let mut state = self.lock();
             if !state.finished {
                 self.ledger.signal(signal).lost(reason, records);
+                state.losses += 1;
             }
         }
         self.wake();
+    }
+
+    /// Has the delivery thread look at losses that were counted elsewhere.
+    pub(crate) fn tell(&self) {
+        self.lock().losses += 1;
+        self.wake();
+    }
+
+    /// How many losses there are; the delivery thread looks at them, and says [`seen`](Self::seen).
+    pub(crate) fn losses(&self) -> u64 {
+        self.lock().losses
+    }
+
+    /// So many losses have been looked at, and told of.
+    pub(crate) fn seen(&self, losses: u64) {
+        self.lock().seen = losses;
+        self.changed.notify_all();
     }
 
     /// Lets the delivery thread look around: for requests, and for losses to tell of.
@@ -200,9 +227,10 @@ impl Queue {
     /// that was so before the deadline.
     pub(crate) fn flush(&self, signals: &[Signal], until: Instant) -> bool {
         let mut state = self.lock();
-        let mark = state.next;
+        let (mark, losses) = (state.next, state.losses);
         loop {
-            if !signals.iter().any(|signal| state.has_before(*signal, mark)) {
+            let waiting = signals.iter().any(|signal| state.has_before(*signal, mark));
+            if !waiting && (state.seen >= losses || state.finished) {
                 return true;
             }
             match self.wait(state, until) {
@@ -233,7 +261,7 @@ impl Queue {
         let mut state = self.lock();
         state.closing = true;
         self.wake();
-        while !state.is_empty() {
+        while !state.is_settled() {
             if let Some(again) = self.wait(state, until) {
                 state = again;
             } else {
@@ -270,7 +298,7 @@ impl Queue {
     /// Whether the delivery thread may go.
     pub(crate) fn is_finished(&self) -> bool {
         let state = self.lock();
-        state.finished || (state.closing && state.is_empty())
+        state.finished || (state.closing && state.is_settled())
     }
 }
 

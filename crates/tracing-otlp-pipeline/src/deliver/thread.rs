@@ -116,7 +116,9 @@ async fn serve(wires: &Wires, queue: &Arc<Queue>, watch: &Arc<Watch>) {
                 Arc::clone(watch),
             ));
         }
+        let losses = queue.losses();
         watch.look_at(queue.ledger());
+        queue.seen(losses);
         if queue.is_finished() {
             return;
         }

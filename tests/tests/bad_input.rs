@@ -68,6 +68,8 @@ const BAD: &[(&str, &str)] = &[
     ("OTEL_BLRP_EXPORT_TIMEOUT", "-5"),
     ("OTEL_BLRP_MAX_QUEUE_SIZE", "0"),
     ("OTEL_BLRP_MAX_QUEUE_SIZE", "99999999999999999999999"),
+    ("OTEL_BLRP_MAX_QUEUE_SIZE", "9999999999999999"),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "16777217"),
     ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "0"),
     ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "16385"),
     ("OTEL_BSP_SCHEDULE_DELAY", "x"),
@@ -168,6 +170,7 @@ fn secrets_in_bad_headers_and_endpoints_are_masked() {
         let name = format!("OTEL_EXPORTER_OTLP_{what}HEADERS");
         for value in [
             "authorization hunter2",
+            "content-length=5,x-key=hunter2",
             "x-key=hunter2,hunter2",
             "=hunter2",
             "x-key=hunter2%FF",

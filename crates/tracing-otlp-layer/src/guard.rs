@@ -72,7 +72,19 @@ pub fn formatting<R>(render: impl FnOnce() -> R) -> Option<R> {
     }
     let _ = FORMATTING.try_with(|depth| depth.set(depth.get().saturating_add(1)));
     let _leave = Leave;
-    catch_unwind(AssertUnwindSafe(render)).ok()
+    caught(render)
+}
+
+/// Runs `work` with panics caught; `None` where it panicked.
+pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(value) => Some(value),
+        Err(payload) => {
+            // What was thrown may panic again when it is dropped.
+            std::mem::forget(payload);
+            None
+        }
+    }
 }
 
 /// May an event be worked on now? Not inside the emission of another, and not too deep.

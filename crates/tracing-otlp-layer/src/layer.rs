@@ -4,7 +4,6 @@
 //! fields, *link* the span, hold the *draft*, *emit* the record.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -25,8 +24,8 @@ use crate::draft::Draft;
 use crate::draft::limits;
 use crate::emit::emit;
 use crate::guard;
-use crate::link::Linker;
 use crate::link::policy::Link;
+use crate::link::{Linker, has_span, is_same};
 use crate::settings::{Limits, Settings, SpanFields, UnsampledPolicy};
 
 /// Turns `tracing` events into OpenTelemetry log records.
@@ -37,8 +36,8 @@ use crate::settings::{Limits, Settings, SpanFields, UnsampledPolicy};
 /// context the application attached, or none.
 ///
 /// Nothing that an application logs makes it panic, block or recurse: a `Debug` that panics
-/// becomes the text `<panicked while formatting>`, a `Debug` that logs is logged once, and events
-/// from telemetry's own threads (suppressed contexts) are left out.
+/// becomes the text `<panicked while formatting>`, a `Debug` that logs is logged once for each layer
+/// that formats it, and events from telemetry's own threads (suppressed contexts) are left out.
 pub struct LogLayer<L> {
     id: LayerId,
     settings: Settings,
@@ -175,7 +174,7 @@ where
             return;
         }
         if let Some(span) = ctx.span(id) {
-            let _ = fenced(|| spans::keep(self.id, attributes, &span, &self.settings));
+            let _ = guard::caught(|| spans::keep(self.id, attributes, &span, &self.settings));
         }
     }
 
@@ -184,7 +183,7 @@ where
             return;
         }
         if let Some(span) = ctx.span(id) {
-            let _ = fenced(|| spans::update(self.id, values, &span, &self.settings));
+            let _ = guard::caught(|| spans::update(self.id, values, &span, &self.settings));
         }
     }
 
@@ -195,7 +194,11 @@ where
             ctx.span(id).and_then(|span| spans::node_of(self.id, &span))
         };
         spans::enter(self.id, id.clone(), node);
-        self.linker.learn(Some(id));
+        if !self.linker.knows_dispatch() {
+            if let Some(span) = ctx.span(id) {
+                self.linker.learn(|dispatch| has_span(dispatch, &span));
+            }
+        }
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
@@ -214,7 +217,7 @@ where
             self.counts.0.reentrant.add(*event.metadata().level());
             return;
         }
-        if fenced(|| self.take(event, &ctx)).is_err() {
+        if guard::caught(|| self.take(event, &ctx)).is_none() {
             self.counts.0.panicked.add(*event.metadata().level());
         }
     }
@@ -230,7 +233,7 @@ where
     {
         // The one clock read: both of a record's times.
         let time = SystemTime::now();
-        self.linker.learn(None);
+        self.linker.learn(|dispatch| is_same(dispatch, self));
         let facts = self.callsites.facts(event.metadata(), &self.settings);
         let span = self.span_of(event);
         if span.is_some() {
@@ -373,11 +376,6 @@ where
         emit(logger, time, severity, name, link, draft);
         self.counts.0.handed_over(dropped);
     }
-}
-
-/// The last fence between a faulty processor and the application.
-fn fenced(work: impl FnOnce()) -> std::thread::Result<()> {
-    catch_unwind(AssertUnwindSafe(work))
 }
 
 /// Where the event stands in the code, unless it says so itself.

@@ -52,7 +52,7 @@ pub use draft::nested::nested;
 pub use layer::LogLayer;
 pub use link::{Linker, SpanIds, current_ids};
 pub use settings::{Limits, SpanFields, UnsampledPolicy};
-pub use span_layer::{SpanEvents, span_layer, span_layer_with};
+pub use span_layer::{Fence, SpanEvents, span_layer, span_layer_with};
 
 #[doc(hidden)]
 pub use guard::{emitting, formatting, is_formatting, is_suppressed, may_enter, thread_is_ending};

@@ -129,9 +129,13 @@ impl SpanFields {
     }
 }
 
+/// A map takes three levels of a protobuf message and four of a JSON one, and about ten stand
+/// around it.
+const MAX_DEPTH: usize = 20;
+
 /// Limits on one record. What goes over is cut or dropped, and counted.
 ///
-/// Source: Logs SDK, "`LogRecord` Limits". Only the attribute count has a default; the other
+/// Source: Logs SDK, "`LogRecord` Limits". Attribute count and depth have a default; the other
 /// limits are off until set.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -148,7 +152,7 @@ impl Default for Limits {
             attributes: 128,
             value_length: usize::MAX,
             body_length: usize::MAX,
-            depth: usize::MAX,
+            depth: MAX_DEPTH,
             record_bytes: usize::MAX,
         }
     }
@@ -179,10 +183,11 @@ impl Limits {
     }
 
     /// At most this many levels of maps and lists; what lies deeper becomes its JSON text.
-    /// Default: no limit below the 64 levels that `nested` itself keeps.
+    /// Default 20, and no more than that: protobuf and JSON parsers bound the depth of a message
+    /// (100 and 128 in most), and a receiver that meets a deeper one refuses the whole request.
     #[must_use]
     pub fn with_depth(mut self, levels: usize) -> Self {
-        self.depth = levels;
+        self.depth = levels.min(MAX_DEPTH);
         self
     }
 

@@ -548,6 +548,40 @@ fn optional_and_listed_layers_link_too() {
 }
 
 #[test]
+fn optional_layers_are_not_confused_with_those_of_another_subscriber() {
+    let (rig, other) = (Rig::default(), Rig::default());
+    let optional = |rig: &Rig| {
+        let subscriber = tracing_subscriber::registry()
+            .with(Some(span_layer(rig.tracer())))
+            .with(Some(rig.layer()));
+        Dispatch::new(subscriber)
+    };
+    let (a, b) = (optional(&rig), optional(&other));
+    let in_a = tracing::dispatcher::with_default(&a, || info_span!("in a"));
+    let in_b = tracing::dispatcher::with_default(&b, || info_span!("in b"));
+    // Both are the first of their registry, and so have the same id there.
+    assert_eq!(in_a.id(), in_b.id());
+    tracing::dispatcher::with_default(&b, || {
+        let _b = in_b.enter();
+        let _a = in_a.enter();
+    });
+    tracing::dispatcher::with_default(&a, || {
+        info!(parent: &in_a, "early");
+        in_a.in_scope(|| info!("contextual"));
+        info!(parent: &in_a, "explicit");
+    });
+    drop((in_a, in_b));
+    rig.assert_points("contextual", "in a");
+    rig.assert_points("explicit", "in a");
+    let wrong = other.span("in b").span_context.trace_id();
+    assert!(
+        rig.record("early")
+            .ids()
+            .is_none_or(|(trace, _)| trace != wrong)
+    );
+}
+
+#[test]
 fn the_application_can_read_its_ids() {
     let rig = Rig::default();
     let seen = Arc::new(Mutex::new(None));

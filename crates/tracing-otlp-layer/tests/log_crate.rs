@@ -13,6 +13,7 @@ struct Talks;
 impl std::fmt::Display for Talks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         log::info!(inner = 1; "inner");
+        log::warn!("inner without key-values");
         f.write_str("talks")
     }
 }
@@ -30,7 +31,7 @@ fn log_records_keep_target_place_and_key_values() {
         let _entered = info_span!("span").entered();
         log::warn!(target: "db::pool", user = 7, ratio = 0.5, ok = true, name = "x", big = u64::MAX, dbg:? = Some(1); "pool {}", "low");
         log::info!("plain");
-        log::debug!(target: "other", "{Talks}");
+        log::debug!(target: "other", outer = 1; "{Talks}");
     });
 
     let record = rig.record("pool low");
@@ -57,6 +58,14 @@ fn log_records_keep_target_place_and_key_values() {
         "no log.* noise"
     );
     rig.assert_points("pool low", "span");
+
+    let inner = rig.records();
+    let inner = inner
+        .iter()
+        .find(|r| r.body_text() == Some("inner without key-values"));
+    if let Some(inner) = inner {
+        assert_eq!(inner.attr("outer"), None, "key-values do not leak inwards");
+    }
 
     let plain = rig.record("plain");
     assert_eq!(plain.scope, module_path!());

@@ -720,6 +720,34 @@ fn length_depth_body_and_record_limits_hold_on_request() {
     assert_eq!(counts.dropped_attributes(), 1);
 }
 
+#[derive(serde::Serialize)]
+struct Deep {
+    next: Option<Box<Deep>>,
+}
+
+#[test]
+fn a_deep_value_keeps_as_many_levels_as_every_receiver_takes() {
+    let rig = Rig::default();
+    let mut deep = Deep { next: None };
+    for _ in 0..50 {
+        deep = Deep {
+            next: Some(Box::new(deep)),
+        };
+    }
+    let limits = Limits::default().with_depth(usize::MAX);
+    rig.run_with(rig.layer().with_limits(limits), || {
+        info!(deep = nested(&deep), "deep");
+    });
+    let mut value = rig.only().attr("deep").expect("there");
+    let mut levels = 0;
+    while let AnyValue::Map(map) = value {
+        value = map.get("next").expect("one more").clone();
+        levels += 1;
+    }
+    assert_eq!(levels, 20);
+    assert!(matches!(value, AnyValue::String(json) if json.as_str().starts_with("{\"next\":{")));
+}
+
 #[test]
 fn a_mebibyte_goes_through_whole_by_default() {
     let rig = Rig::default();

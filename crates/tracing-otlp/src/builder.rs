@@ -9,7 +9,7 @@ use std::time::Duration;
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use tracing_otlp_layer::{LayerCounts, LogLayer, SpanEvents};
+use tracing_otlp_layer::{Fence, LayerCounts, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
     AdmissionSettings, BatchSettings, Compression, DeliveryEvent, DeliverySettings, Notice,
     Pipeline, PipelineBuilder, Protocol, Signal,
@@ -324,7 +324,8 @@ impl TelemetryBuilder {
         let filter = self.env_filter()?;
         let telemetry = self.build()?;
         let subscriber = tracing_subscriber::registry()
-            .with(filter)
+            // It formats values under a lock where a directive names a span's field.
+            .with(Fence::around(filter))
             .with(telemetry.span_layer())
             .with(telemetry.log_layer())
             .with(telemetry.console_layer());

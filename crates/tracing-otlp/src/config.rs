@@ -219,7 +219,12 @@ pub(crate) fn batch(
     }
     let batch_name = name("MAX_EXPORT_BATCH_SIZE");
     let size = environment.count(&[&batch_name])?;
-    if let Some(queue) = environment.count(&[&name("MAX_QUEUE_SIZE")])? {
+    let queue_name = name("MAX_QUEUE_SIZE");
+    if let Some(queue) = environment.count(&[&queue_name])? {
+        if queue.get() > BatchSettings::MAX_QUEUE_SIZE {
+            let problem = format!("must not be above {}", BatchSettings::MAX_QUEUE_SIZE);
+            return Err(Error::variable(&queue_name, &queue.to_string(), problem));
+        }
         settings = settings.with_max_queue_size(queue);
         if size.is_none() && settings.max_export_batch_size() > queue {
             settings = settings.with_max_export_batch_size(queue);

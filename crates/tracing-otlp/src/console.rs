@@ -241,13 +241,16 @@ fn pairs(fields: &Map<String, Value>) -> String {
     text
 }
 
-/// A text without its quotes; control characters escaped, so that no value can forge a line.
+/// A text without its quotes; control characters escaped and further lines indented, so that no
+/// value can forge a line.
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => {
             let mut plain = String::with_capacity(text.len());
             for c in text.chars() {
-                if c.is_control() && c != '\n' && c != '\t' {
+                if c == '\n' {
+                    plain.push_str("\n    ");
+                } else if c.is_control() && c != '\t' {
                     plain.extend(c.escape_default());
                 } else {
                     plain.push(c);

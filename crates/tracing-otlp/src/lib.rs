@@ -62,8 +62,8 @@ pub use guard::Guard;
 pub use telemetry::Telemetry;
 
 pub use tracing_otlp_layer::{
-    LayerCounts, Limits, LogBridge, LogLayer, SpanEvents, SpanFields, SpanIds, UnsampledPolicy,
-    current_ids, exception, exception_with_backtrace, nested,
+    Fence, LayerCounts, Limits, LogBridge, LogLayer, SpanEvents, SpanFields, SpanIds,
+    UnsampledPolicy, current_ids, exception, exception_with_backtrace, nested,
 };
 pub use tracing_otlp_pipeline::{
     AdmissionSettings, BatchSettings, BreakerSettings, BreakerState, Compression, Counts,

@@ -78,8 +78,8 @@ impl log::Log for LogBridge {
     }
 
     fn log(&self, record: &log::Record<'_>) {
-        if record.key_values().count() == 0 || !self.enabled(record.metadata()) {
-            return self.tracer.log(record);
+        if !self.enabled(record.metadata()) {
+            return;
         }
         let key_values = read(record.key_values());
         // A record logged while this one is formatted must not find, nor take, our key-values.

@@ -15,7 +15,8 @@ use super::limits::prefix;
 use crate::guard;
 use crate::settings::Limits;
 
-/// Levels of maps and lists that are kept; a linked list of a million nodes must not overflow.
+/// Steps into a value that are taken; a linked list of a million nodes must not overflow. On a
+/// record the [`Limits`] keep fewer.
 const MAX_DEPTH: usize = 64;
 
 /// Makes any `serde::Serialize` a field value for the stock macros: maps and lists on the record,
@@ -23,8 +24,8 @@ const MAX_DEPTH: usize = 64;
 ///
 /// The value is read at once, so it may be borrowed. Structs and maps become maps, sequences and
 /// tuples lists, unit variants their name, other variants a map with one entry, `None` and `()`
-/// are left out of maps. Integers beyond 64 bits become decimal strings. More than 64 levels are
-/// cut. A `Serialize` that fails or panics gives a text that says so.
+/// are left out of maps. Integers beyond 64 bits become decimal strings. On a record 20 levels of
+/// maps and lists stay, deeper ones are their JSON text; after 64 steps a value is cut. A `Serialize` that fails or panics gives a text that says so.
 ///
 /// # Examples
 ///

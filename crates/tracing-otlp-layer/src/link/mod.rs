@@ -8,14 +8,14 @@
 pub(crate) mod policy;
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, SpanId, TraceId};
 use tracing_core::Event;
 use tracing_core::dispatcher::{self, Dispatch, WeakDispatch};
 use tracing_core::span::Id;
-use tracing_subscriber::registry::{LookupSpan as _, Registry};
+use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use crate::guard;
 
@@ -81,22 +81,50 @@ impl Linker {
         }
     }
 
+    /// Does nobody have to be asked for the dispatch any more?
+    pub(crate) fn knows_dispatch(&self) -> bool {
+        self.dispatch.get().is_some()
+    }
+
     /// Learns the dispatch where `on_register_dispatch` never came: `Option`, `Vec` and `reload`
-    /// do not pass it on. `entered` is the span being entered, where the caller is told of one:
-    /// the subscriber that has it as current is the layer's own.
-    pub(crate) fn learn(&self, entered: Option<&Id>) {
-        if self.dispatch.get().is_some() {
+    /// do not pass it on. `is_ours` tells whether a dispatch is the layer's own; ids of spans do
+    /// not tell, since every registry counts from one.
+    pub(crate) fn learn(&self, is_ours: impl Fn(&Dispatch) -> bool) {
+        if self.knows_dispatch() {
             return;
         }
         // Within an event this finds a global default only; on entering a span, a scoped one too.
         dispatcher::get_default(|dispatch| {
-            let is_ours = dispatch.is::<Registry>()
-                && entered.is_none_or(|id| dispatch.current_span().id() == Some(id));
-            if is_ours {
+            if dispatch.is::<Registry>() && is_ours(dispatch) {
                 self.set_dispatch(dispatch);
             }
         });
     }
+}
+
+/// Is this the dispatch that holds the layer?
+pub(crate) fn is_same<T: 'static>(dispatch: &Dispatch, layer: &T) -> bool {
+    dispatch
+        .downcast_ref::<T>()
+        .is_some_and(|found| std::ptr::eq(found, layer))
+}
+
+/// Puts a mark on a span, and tells whether the dispatch has that very span.
+pub(crate) fn has_span<'a, R: LookupSpan<'a>>(dispatch: &Dispatch, span: &SpanRef<'a, R>) -> bool {
+    struct Mark(Arc<()>);
+
+    let mark = Arc::new(());
+    span.extensions_mut().replace(Mark(Arc::clone(&mark)));
+    let Some(registry) = dispatch.downcast_ref::<Registry>() else {
+        return false;
+    };
+    let Some(theirs) = registry.span(&span.id()) else {
+        return false;
+    };
+    let extensions = theirs.extensions();
+    extensions
+        .get::<Mark>()
+        .is_some_and(|found| Arc::ptr_eq(&found.0, &mark))
 }
 
 /// The span of this thread's current OpenTelemetry context.

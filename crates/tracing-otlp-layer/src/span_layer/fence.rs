@@ -1,6 +1,6 @@
 //! A fence around a layer that formats span fields while it holds a span's lock.
 //!
-//! Part of the trace layer. A `Debug` that panics in there would unwind into the application and
+//! Beside the way of an event. A `Debug` that panics in there would unwind into the application and
 //! leave the lock poisoned behind. So whatever has code of its own is rendered out here first,
 //! with panics caught, and the layer is handed the finished text. Spans whose fields are plain
 //! values go through untouched.
@@ -19,11 +19,31 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::draft::error::{PANICKED, exception};
 use crate::guard;
 
-/// The fence. It forwards the whole trait, written out.
-pub(super) struct Fence<L>(L);
+/// Runs the code in span fields (`Debug`, `Display`, errors) before the layer inside sees them.
+///
+/// For layers that format span fields while they hold a lock: a `Debug` that panics in there
+/// unwinds into the application, and one that logs or opens a span may never come back.
+/// `tracing_subscriber::EnvFilter` with directives on span fields is one; [`span_layer`] and
+/// `tracing_otlp::init` put their layers behind a fence themselves.
+///
+/// # Examples
+///
+/// ```
+/// use tracing_otlp_layer::Fence;
+/// use tracing_subscriber::prelude::*;
+///
+/// # struct Anything;
+/// # impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Anything {}
+/// let subscriber = tracing_subscriber::registry().with(Fence::around(Anything));
+/// ```
+///
+/// [`span_layer`]: crate::span_layer
+#[derive(Debug)]
+pub struct Fence<L>(L);
 
 impl<L> Fence<L> {
-    pub(super) fn around(layer: L) -> Self {
+    /// Puts a fence around a layer; every hook is passed on.
+    pub fn around(layer: L) -> Self {
         Self(layer)
     }
 }

@@ -24,8 +24,8 @@ use crate::capture::spans::{self, LayerId};
 use crate::draft::error;
 use crate::draft::limits::Bounded;
 use crate::guard;
-use crate::link::Linker;
-use fence::Fence;
+use crate::link::{Linker, has_span, is_same};
+pub use fence::Fence;
 
 /// Whether events are also recorded on the span they belong to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -141,9 +141,13 @@ where
         self.linker.set_dispatch(dispatch);
     }
 
-    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         spans::enter(self.id, id.clone(), None);
-        self.linker.learn(Some(id));
+        if !self.linker.knows_dispatch() {
+            if let Some(span) = ctx.span(id) {
+                self.linker.learn(|dispatch| has_span(dispatch, &span));
+            }
+        }
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
@@ -160,7 +164,7 @@ where
         {
             return;
         }
-        self.linker.learn(None);
+        self.linker.learn(|dispatch| is_same(dispatch, self));
         let mut description = Description::default();
         // What a `Debug` logs in here was logged already, when the log layer read the field.
         guard::emitting(|| event.record(&mut description));

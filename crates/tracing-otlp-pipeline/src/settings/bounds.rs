@@ -95,6 +95,9 @@ impl BatchSettings {
         self.export_timeout
     }
 
+    /// The largest queue there may be: 2²⁴ records, whose places alone take 256 MiB.
+    pub const MAX_QUEUE_SIZE: usize = 1 << 24;
+
     /// A batch that can fill: no larger than the queue.
     pub(crate) fn batch_within_queue(&self) -> usize {
         self.max_export_batch_size.min(self.max_queue_size).get()
@@ -102,6 +105,10 @@ impl BatchSettings {
 
     pub(crate) fn validate(&self, signal: Signal) -> Result<(), Error> {
         let refuse = |what: &str| Err(Error::configuration(format!("{what} for {signal}")));
+        // The SDK takes the memory for a full queue at its start, and aborts where there is none.
+        if self.max_queue_size.get() > BatchSettings::MAX_QUEUE_SIZE {
+            return refuse("the queue must not hold more than 16777216");
+        }
         if self.scheduled_delay.is_zero() {
             return refuse("the scheduled delay must not be zero");
         }
@@ -279,5 +286,8 @@ mod tests {
         assert!(zero.validate(Signal::Logs).is_err());
         let zero = BatchSettings::spans().with_export_timeout(Duration::ZERO);
         assert!(zero.validate(Signal::Traces).is_err());
+        let size = NonZeroUsize::new(BatchSettings::MAX_QUEUE_SIZE + 1).unwrap();
+        let huge = BatchSettings::logs().with_max_queue_size(size);
+        assert!(huge.validate(Signal::Logs).is_err());
     }
 }

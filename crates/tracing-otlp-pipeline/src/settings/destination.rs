@@ -145,7 +145,8 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// When the name or the value holds characters that a header must not hold.
+    /// When the name or the value holds characters that a header must not hold, or the header says
+    /// where a request ends (`content-length`, `transfer-encoding`, `connection` and their like).
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, Error> {
         let name: HeaderName = name.trim().parse().map_err(|error| {
             Error::configuration(format!("{name:?} is not a valid header name")).because(Box::<
@@ -154,6 +155,11 @@ impl Destination {
                 error as http::header::InvalidHeaderName,
             ))
         })?;
+        if FRAMING.contains(&name) {
+            return Err(Error::configuration(format!(
+                "header {name} is the protocol's own and cannot be set"
+            )));
+        }
         let mut value = HeaderValue::from_str(value).map_err(|_| {
             Error::configuration(format!("the value of header {name} is not valid"))
         })?;
@@ -304,6 +310,16 @@ fn split_userinfo(authority: &Authority) -> Option<(Authority, Option<HeaderValu
     value.set_sensitive(true);
     Some((host.parse().ok()?, Some(value)))
 }
+
+/// Headers that say where a request ends: a wrong one cuts it short without a word.
+const FRAMING: [HeaderName; 6] = [
+    http::header::CONNECTION,
+    http::header::CONTENT_LENGTH,
+    http::header::TE,
+    http::header::TRAILER,
+    http::header::TRANSFER_ENCODING,
+    http::header::UPGRADE,
+];
 
 #[cfg(test)]
 mod tests {

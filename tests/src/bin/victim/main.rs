@@ -63,7 +63,7 @@ fn main() -> Outcome {
         ["has-a-subscriber"] => setup::has_a_subscriber(),
         ["has-a-logger"] => setup::has_a_logger(),
         ["log-records"] => setup::log_records(),
-        ["unlinked"] => setup::unlinked(),
+        ["unlinked", trace_layer] => setup::unlinked(trace_layer),
         ["errors"] => setup::errors(),
         ["by-hand", order] => setup::by_hand(order),
         _ => Err(format!("there is no mode {arguments:?}").into()),

@@ -76,9 +76,18 @@ pub(crate) fn log_records() -> Outcome {
 }
 
 /// The log layer alone, in a registry with spans that nobody exports.
-pub(crate) fn unlinked() -> Outcome {
+pub(crate) fn unlinked(trace_layer: &str) -> Outcome {
+    use foreign_opentelemetry::trace::TracerProvider as _;
+
     let telemetry = Telemetry::builder().build()?;
-    registry().with(telemetry.log_layer()).init();
+    match trace_layer {
+        "foreign" => {
+            let spans = foreign_opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+            let layer = foreign_tracing_opentelemetry::layer().with_tracer(spans.tracer("old"));
+            registry().with(layer).with(telemetry.log_layer()).init();
+        }
+        _ => registry().with(telemetry.log_layer()).init(),
+    }
     info!("outside");
     for _ in 0..3 {
         info_span!("lost").in_scope(|| info!("inside"));

@@ -47,6 +47,38 @@ fn a_value_that_panics_becomes_a_text_and_the_other_fields_stay() {
     assert_eq!(rig.records().len(), 2, "a message that panics too");
 }
 
+/// Throws something that panics once more when it is dropped.
+struct PanicsTwice;
+
+impl Drop for PanicsTwice {
+    fn drop(&mut self) {
+        panic!("expected by the test, but never seen");
+    }
+}
+
+struct Throws;
+
+impl fmt::Debug for Throws {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        std::panic::panic_any(PanicsTwice)
+    }
+}
+
+#[test]
+fn a_panic_whose_payload_panics_stays_inside_too() {
+    let rig = Rig::default();
+    rig.run(|| {
+        info_span!("span", bad = ?Throws).in_scope(|| info!(bad = ?Throws, after = 2, "kept"));
+    });
+    let record = rig.record("kept");
+    assert_eq!(
+        record.text("bad").as_deref(),
+        Some("<panicked while formatting>")
+    );
+    assert!(record.attr("after").is_some());
+    rig.assert_points("kept", "span");
+}
+
 #[test]
 fn a_span_field_that_panics_becomes_a_text_on_the_span_too() {
     let rig = Rig::default();

@@ -357,3 +357,41 @@ impl Visit for Reader {
         self.put(field, text);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use tracing_subscriber::prelude::*;
+
+    /// Keeps each event's text, as a stderr that is no terminal would show it.
+    struct Keeps(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Keeps {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut reader = Reader::default();
+            event.record(&mut reader);
+            let span = ("span", reader.fields.clone());
+            let line = text(false, event.metadata(), &reader, None, &[span]);
+            self.0.lock().unwrap().push(line);
+        }
+    }
+
+    #[test]
+    fn no_value_forges_a_line_or_moves_the_cursor() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let subscriber = tracing_subscriber::registry().with(Keeps(kept.clone()));
+        let forged = "end\n2026-01-01T00:00:00Z ERROR forged\r\u{1b}[2J\u{85}x\u{7f}\u{9b}0m";
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(field = forged, shown = %forged, debug = ?forged, "{forged}");
+        });
+        let kept = kept.lock().unwrap();
+        let lines: Vec<_> = kept[0].split('\n').collect();
+        assert!(lines[0].contains(" INFO span{debug="), "{lines:#?}");
+        // Only the message has a second line, and that is not where lines of the log begin.
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+        assert!(lines[1].starts_with("    2026-01-01"), "{lines:#?}");
+        assert!(!kept[0].chars().any(|c| c.is_control() && c != '\n'));
+    }
+}

@@ -58,7 +58,9 @@ fn arrives(rotel: &Rotel, endpoint: &str, variables: &[(&str, &str)]) {
     assert!(status.success(), "{printed:#?}\n{said:#?}");
     assert!(said.is_empty(), "no notice of trouble: {said:#?}");
 
-    let (logs, spans) = (rotel.logs(), rotel.spans());
+    let (mut logs, spans) = (rotel.logs(), rotel.spans());
+    // Several requests are in flight at a time, so arrival is in no order; the clock is.
+    logs.sort_by_key(|log| log.time_unix_nano);
     // What the program says it delivered is what arrived.
     let counts = format!(
         "logs: {0} emitted, {0} delivered, 0 lost; spans: {1} emitted, {1} delivered, 0 lost",
@@ -91,10 +93,7 @@ fn arrives(rotel: &Rotel, endpoint: &str, variables: &[(&str, &str)]) {
     }
 
     // Every record within a request points at a span that arrived, the two around them at none.
-    let (mut around, within): (Vec<_>, Vec<_>) =
-        logs.iter().partition(|log| log.trace_id.is_empty());
-    // Several requests are in flight at a time, so arrival is in no order; the clock is.
-    around.sort_by_key(|log| log.time_unix_nano);
+    let (around, within): (Vec<_>, Vec<_>) = logs.iter().partition(|log| log.trace_id.is_empty());
     let texts: Vec<_> = around
         .iter()
         .map(|log| log.body.as_str().unwrap())

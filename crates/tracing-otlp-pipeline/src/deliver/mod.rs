@@ -7,7 +7,8 @@
 //! push ─▶ queue      the account of every request, bounded in records and bytes
 //!           lane      one per destination: fresh requests, and those waiting to be tried again
 //!             gate      may one go now? breaker, credentials, Retry-After, learned size limit
-//!         thread     sends, and acts on the answer:
+//!         thread     owns the runtime and the ways out
+//!         serve      sends, and acts on the answer:
 //!           retry     what it means for the request: done, again, smaller, never
 //!           split     makes two of one
 //!           watch     what people should hear of it
@@ -27,6 +28,7 @@ pub(crate) mod queue;
 mod retry;
 #[cfg(test)]
 mod rig;
+mod serve;
 mod split;
 pub(crate) mod spool;
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod disk;
 mod entry;
 mod error;
 mod format;
+mod inbox;
 mod segment;
 mod settings;
 mod store;
@@ -42,8 +43,8 @@ pub use settings::SpoolSettings;
 pub use store::{Recovered, SpoolCounts};
 
 use disk::{Directory, Disk};
+use inbox::{Command, Shared};
 use store::{Id, Store, Unopened};
-use worker::{Command, Shared};
 
 /// What the spool tells about itself, each once per change.
 #[derive(Debug, Clone, PartialEq, Eq)]

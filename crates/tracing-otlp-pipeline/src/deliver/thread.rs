@@ -35,6 +35,12 @@ pub(crate) struct Route {
     pub(crate) shape: Shape,
 }
 
+impl Route {
+    pub(crate) fn signal(&self) -> Signal {
+        self.destination.signal()
+    }
+}
+
 /// Starts the thread; returns when it is ready to send.
 pub(crate) fn start(
     queue: Arc<Queue>,
@@ -97,7 +103,7 @@ fn prepare(routes: &[Route], connect_timeout: Duration) -> Result<(Runtime, Ways
     let mut ways = Ways::default();
     for route in routes {
         let wire = Wire::new(&route.destination, route.timeout, connect_timeout)?;
-        ways[route.destination.signal() as usize] = Some(Way {
+        ways[route.signal() as usize] = Some(Way {
             transport: Arc::new(wire),
             shape: route.shape.clone(),
         });

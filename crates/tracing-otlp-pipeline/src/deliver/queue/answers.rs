@@ -166,9 +166,10 @@ impl Queue {
                 }
                 // It was spooled all the time; what is spooled anew is so still.
                 Some(replayed) => {
-                    account.delivered(account.unspooled(delivered));
-                    account.lost(outcome.reason, account.unspooled(lost));
-                    replayed.done();
+                    account.unspooled(delivered.plus(&lost));
+                    account.delivered(delivered);
+                    account.lost(outcome.reason, lost);
+                    replayed.done(request.severities);
                 }
             }
             state.forget(&out.job);

@@ -163,6 +163,21 @@ impl State {
         lane.and_then(|(_, lane)| lane.take_oldest())
     }
 
+    /// Takes what came from the spool out of the hands of the thread.
+    pub(super) fn take_replays(&mut self) -> Vec<Out> {
+        let replays = self
+            .out
+            .iter()
+            .filter(|(_, out)| out.job.replayed.is_some());
+        let tickets: Vec<Ticket> = replays.map(|(ticket, _)| *ticket).collect();
+        let replays = tickets.into_iter().filter_map(|ticket| self.take(ticket));
+        let replays: Vec<Out> = replays.collect();
+        for out in &replays {
+            self.forget(&out.job);
+        }
+        replays
+    }
+
     /// Takes requests out of the lanes and then from under way, until there are none.
     pub(super) fn evacuate(&mut self) -> Option<Step> {
         if let Some(job) = self.take_oldest() {

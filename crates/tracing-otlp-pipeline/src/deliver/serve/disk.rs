@@ -9,13 +9,15 @@ use tokio::time::Instant;
 use super::Delivery;
 use crate::{
     deliver::{
-        overflow::Replayed,
+        overflow::{Overflow, Replayed},
         queue::{Outcome, Ticket},
-        spool::{Refusal, Refused},
+        spool::{Refusal, Refused, Replay},
     },
     encode::Request,
     event::DeliveryEvent,
     ledger::LossReason,
+    notice::Notice,
+    settings::Signal,
 };
 
 impl Delivery {
@@ -29,7 +31,7 @@ impl Delivery {
         if self.queue.give_back(ticket) {
             return;
         }
-        let Some(entry) = overflow.entry(&request, &way.shape) else {
+        let Some(entry) = Overflow::entry(&request, &way.shape) else {
             self.settle_lost(ticket, &request, reason);
             return;
         };
@@ -62,6 +64,21 @@ impl Delivery {
             records,
         }]);
         self.queue.settle(ticket, Outcome::spooled(records));
+        if let Some(overflow) = &self.overflow {
+            // The oldest may have left for it.
+            overflow.reconcile(self.queue.ledger());
+        }
+    }
+
+    /// Tells once of what stays on disk because its signal has no destination here.
+    fn tell_of_kept(&self) {
+        for signal in Signal::ALL {
+            let records = self.queue.ledger().signal(signal).counts().recovered();
+            if records > 0 && self.ways[signal as usize].is_none() {
+                let kept = Notice::SpoolKeeps { signal, records };
+                self.watch.notifier().say(&kept);
+            }
+        }
     }
 
     /// Brings back what is on disk, at its own pace, while there is room and somebody to take it.
@@ -69,24 +86,16 @@ impl Delivery {
         let Some(overflow) = &self.overflow else {
             return;
         };
+        self.tell_of_kept();
         loop {
             overflow.reconcile(self.queue.ledger());
             let mut pause = NOTHING_TO_REPLAY;
             if self.queue.wants_replay(Instant::now()) {
                 if let Some(replay) = overflow.spool.next().await {
                     pause = REPLAY_PACE;
-                    let signal = replay.entry().signal;
-                    let way = self.ways[signal as usize].as_ref();
-                    let request = way.and_then(|way| overflow.request(replay.entry(), &way.shape));
-                    if let Some(request) = request {
-                        self.queue.push_replay(request, Replayed::new(replay));
-                    } else {
-                        // Nobody can send it, today or later.
-                        let account = self.queue.ledger().signal(signal);
-                        let lost = account.unspooled(overflow.severities(replay.entry()));
-                        account.lost(LossReason::SpoolCorrupt, lost);
-                        replay.ack();
-                    }
+                    // It may have been found only now, in a file that could not be read before.
+                    overflow.reconcile(self.queue.ledger());
+                    self.bring_back(replay);
                 }
             } else if self.queue.is_full_of_replays() {
                 self.queue.replay_ended().await;
@@ -94,6 +103,22 @@ impl Delivery {
             }
             tokio::time::sleep(pause).await;
         }
+    }
+
+    fn bring_back(&self, replay: Replay) {
+        let signal = replay.entry().signal;
+        let Some(way) = &self.ways[signal as usize] else {
+            // The spool gives out only what has a way; dropping the entry gives it back.
+            return;
+        };
+        if let Some(request) = Overflow::request(replay.entry(), &way.shape) {
+            self.queue.push_replay(request, Replayed::new(replay));
+            return;
+        }
+        // Its checksum is right, but nobody can make a request of it, today or later.
+        let account = self.queue.ledger().signal(signal);
+        account.lost_on_disk(LossReason::SpoolCorrupt, replay.entry().severities());
+        replay.ack();
     }
 }
 

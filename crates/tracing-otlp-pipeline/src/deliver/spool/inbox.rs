@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Replay, SpoolState,
-    entry::Entry,
+    entry::{Entry, SEVERITIES},
     error::Refusal,
     store::{Id, SpoolCounts},
 };
@@ -25,7 +25,8 @@ pub(super) type Durable = oneshot::Sender<Result<(), Refusal>>;
 pub(super) enum Command {
     Next(oneshot::Sender<Option<Replay>>),
     Ack(Id),
-    Release(Id),
+    /// With what of it is done with, by severity.
+    Release(Id, [u64; SEVERITIES]),
     Sync(oneshot::Sender<bool>),
     Close(Option<mpsc::SyncSender<bool>>),
 }

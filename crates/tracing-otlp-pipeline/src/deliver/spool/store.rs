@@ -5,7 +5,8 @@
 //!
 //! Invariants: an entry whose commit succeeded is given out by `next` until it is acknowledged,
 //! too old, the oldest when space is needed, or found damaged, and is counted under exactly one of
-//! these. A file that could not be read is never deleted for that.
+//! these. A file that could not be read is never deleted for that. Entries of a signal that nobody
+//! here sends are passed over and stay; age and space end them as they end the others.
 
 mod append;
 mod replay;
@@ -16,10 +17,11 @@ use std::{collections::BTreeMap, io, time::Duration};
 
 use super::{
     disk::Disk,
-    entry::{Entry, Tally},
-    segment::{Segment, Window},
+    entry::{self, Entry, Tally},
+    segment::{Handed, Segment, Window},
     settings::Bounds,
 };
+use crate::settings::Signal;
 
 /// Both clocks. Age goes by the wall clock, which may jump; everything else by the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,21 @@ pub(super) struct Now {
     pub(super) wall: u64,
     /// Since any fixed moment of this run.
     pub(super) steady: Duration,
+}
+
+/// The signals whose entries somebody here can send; the others stay for another process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Signals([bool; Signal::ALL.len()]);
+
+impl Signals {
+    pub(super) fn of(signals: &[Signal]) -> Self {
+        Self(Signal::ALL.map(|signal| signals.contains(&signal)))
+    }
+
+    /// Asked of a code of the format; one that is unknown here is for a newer version.
+    fn serve(self, code: u8) -> bool {
+        entry::signal_of(code).is_some_and(|signal| self.0[signal as usize])
+    }
 }
 
 /// Where an entry is; in the order of age.
@@ -87,6 +104,7 @@ enum Leave {
 pub(super) struct Store<D: Disk> {
     disk: D,
     bounds: Bounds,
+    signals: Signals,
     /// By number, which is by age. The one that is written is the last, if there is one.
     segments: BTreeMap<u64, Segment>,
     active: Option<Active<D::File>>,
@@ -97,7 +115,7 @@ pub(super) struct Store<D: Disk> {
     buffer: Vec<u8>,
     counts: SpoolCounts,
     /// In flight, of segments that are gone.
-    orphans: BTreeMap<Id, (Tally, Leave)>,
+    orphans: BTreeMap<Id, (Handed, Leave)>,
     /// Files that should be gone but could not be deleted, with their sizes.
     undead: BTreeMap<String, u64>,
     /// Deleted files that a crash of the system may bring back.
@@ -168,8 +186,8 @@ impl<D: Disk> Store<D> {
         for segment in self.segments.values() {
             counts.spooled.add(&segment.live);
         }
-        for (tally, _) in self.orphans.values() {
-            counts.spooled.add(tally);
+        for (handed, _) in self.orphans.values() {
+            counts.spooled.add(&handed.tally);
         }
         counts.bytes = self.bytes();
         counts

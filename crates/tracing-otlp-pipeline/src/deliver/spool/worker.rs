@@ -16,7 +16,7 @@ use opentelemetry::Context;
 use super::{
     Replay, SpoolEvent,
     disk::Disk,
-    entry,
+    entry::{self, SEVERITIES},
     error::Refusal,
     inbox::{Command, Durable, Shared, Work},
     settings::SpoolSettings,
@@ -215,6 +215,7 @@ impl<D: Disk> Worker<D> {
                 let _ = reply.send(found.map(|(id, entry)| Replay {
                     id,
                     entry,
+                    done: [0; SEVERITIES],
                     shared: Some(Arc::clone(&self.shared)),
                 }));
             }
@@ -224,7 +225,7 @@ impl<D: Disk> Worker<D> {
                 self.acks_until
                     .get_or_insert_with(|| Instant::now() + interval);
             }
-            Command::Release(id) => self.store.release(id),
+            Command::Release(id, done) => self.store.release(id, &done),
             Command::Sync(reply) => {
                 self.commit();
                 self.acks_until = None;
@@ -250,7 +251,7 @@ impl<D: Disk> Worker<D> {
         for command in commands {
             match command {
                 Command::Ack(id) => self.store.ack(id),
-                Command::Release(id) => self.store.release(id),
+                Command::Release(id, done) => self.store.release(id, &done),
                 Command::Close(reply) => closers.extend(reply),
                 Command::Next(_) | Command::Sync(_) => {}
             }

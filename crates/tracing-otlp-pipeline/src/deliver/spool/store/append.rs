@@ -8,7 +8,7 @@ use std::io;
 use super::{Active, Now, Store};
 use crate::deliver::spool::{
     disk::{Disk, DiskFile as _},
-    entry::{Entry, Tally, signal_code},
+    entry::Entry,
     error::Refusal,
     format::{self, FOOTER, Footer, SEGMENT_HEADER, SegmentHeader},
     segment::Segment,
@@ -99,7 +99,7 @@ impl<D: Disk> Store<D> {
         active.idle_since = None;
         segment.data_end = segment.len;
         for entry in entries {
-            let tally = Tally::one(signal_code(entry.signal), entry.records);
+            let tally = entry.tally();
             segment.wrote(&tally, entry.created_nanos());
             self.counts.appended.add(&tally);
         }

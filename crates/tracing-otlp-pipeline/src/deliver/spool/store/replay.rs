@@ -8,7 +8,7 @@ use std::io;
 use super::{ASIDE, Id, Now, Store, is_expired};
 use crate::deliver::spool::{
     disk::{Disk, DiskFile as _},
-    entry::Entry,
+    entry::{Entry, SEVERITIES},
     format::{self, Ack},
     segment::{self, Handed, Step, Window},
 };
@@ -91,12 +91,18 @@ impl<D: Disk> Store<D> {
                 self.delete_if_done(number);
                 continue;
             };
-            let tally = header.tally();
+            // Of an entry that came back a part may be done with.
+            let handed = segment.handed.get(&position);
+            let tally = handed.map_or_else(|| header.tally(), |handed| handed.tally);
             if is_expired(header.created, &self.bounds, now) {
                 segment.handed.remove(&position);
                 let gone = segment.live.take(&tally);
                 self.counts.expired.add(&gone);
                 self.delete_if_done(number);
+                continue;
+            }
+            if !self.signals.serve(header.signal) {
+                segment.kept.add(&tally);
                 continue;
             }
             let payload = segment::payload(window, &header, at, end)?;
@@ -131,6 +137,7 @@ impl<D: Disk> Store<D> {
             segment.settled = true;
             let mut missing = segment.live;
             missing.take(&segment.handed_out());
+            missing.take(&segment.kept);
             let lost = segment.live.take(&missing);
             self.counts.corrupt.add(&lost);
         }
@@ -139,8 +146,8 @@ impl<D: Disk> Store<D> {
 
     /// The entry is done with: delivered, or refused for good.
     pub(in crate::deliver::spool) fn ack(&mut self, id: Id) {
-        if let Some((tally, _)) = self.orphans.remove(&id) {
-            self.counts.acked.add(&tally);
+        if let Some((handed, _)) = self.orphans.remove(&id) {
+            self.counts.acked.add(&handed.tally);
             return;
         }
         let Some(segment) = self.segments.get_mut(&id.segment) else {
@@ -160,19 +167,23 @@ impl<D: Disk> Store<D> {
         self.delete_if_done(id.segment);
     }
 
-    /// The entry is to be given out again.
-    pub(in crate::deliver::spool) fn release(&mut self, id: Id) {
-        if let Some((tally, leave)) = self.orphans.remove(&id) {
-            self.count_leaving(&tally, leave);
+    /// The entry is to be given out again. What of it is done with counts as acknowledged, though it
+    /// will come again with the rest.
+    pub(in crate::deliver::spool) fn release(&mut self, id: Id, done: &[u64; SEVERITIES]) {
+        if let Some((mut handed, leave)) = self.orphans.remove(&id) {
+            self.counts.acked.add(&handed.take(done));
+            self.count_leaving(&handed.tally, leave);
             return;
         }
-        let handed = self
-            .segments
-            .get_mut(&id.segment)
-            .and_then(|segment| segment.handed.get_mut(&id.position));
-        if let Some(handed) = handed {
-            handed.released = true;
-        }
+        let Some(segment) = self.segments.get_mut(&id.segment) else {
+            return;
+        };
+        let Some(handed) = segment.handed.get_mut(&id.position) else {
+            return;
+        };
+        let done = handed.take(done);
+        self.counts.acked.add(&segment.live.take(&done));
+        handed.released = true;
     }
 
     /// Writes the acknowledgements since the last time: they outlast the process from here on, and

@@ -30,7 +30,7 @@ impl<D: Disk> Store<D> {
                     segment: number,
                     position: *position,
                 };
-                self.orphans.insert(id, (handed.tally, leave));
+                self.orphans.insert(id, (*handed, leave));
             }
         }
         self.count_leaving(&gone, leave);

@@ -5,12 +5,12 @@
 
 use std::{collections::BTreeMap, io};
 
-use super::{ASIDE, Now, Recovered, SpoolCounts, Store, Unopened};
+use super::{ASIDE, Now, Recovered, Signals, SpoolCounts, Store, Unopened};
 use crate::deliver::spool::{
     disk::{Disk, DiskFile as _},
     entry::Tally,
     format::{self, Name},
-    segment::{self, Load, Segment},
+    segment::{self, Load, Loaded, Segment},
     settings::Bounds,
 };
 
@@ -18,6 +18,7 @@ impl<D: Disk> Store<D> {
     pub(in crate::deliver::spool) fn open(
         disk: D,
         bounds: Bounds,
+        signals: Signals,
         now: Now,
     ) -> Result<(Self, Recovered), Unopened> {
         let io = |action| move |error| Unopened::Io(action, error);
@@ -27,6 +28,7 @@ impl<D: Disk> Store<D> {
         let mut store = Self {
             disk,
             bounds,
+            signals,
             segments: BTreeMap::new(),
             active: None,
             reader: None,
@@ -100,27 +102,25 @@ impl<D: Disk> Store<D> {
             Ok((segment::load(number, file, len, &acks)?, broken))
         });
         match loaded {
-            Ok((
-                Load::Segment {
+            Ok((Load::Segment(loaded), broken)) => {
+                let Loaded {
                     mut segment,
                     torn,
                     corrupt,
-                },
-                broken,
-            )) => {
+                } = *loaded;
                 if torn > 0 && self.disk.truncate(&name, segment.data_end).is_ok() {
                     segment.len = segment.data_end;
                 }
                 segment.acks_broken = broken;
                 self.counts.recovered.add(&segment.live);
                 let empty = segment.live.entries == 0;
-                self.segments.insert(number, *segment);
+                self.segments.insert(number, segment);
                 if empty {
                     self.delete(number);
                 }
                 (torn, corrupt)
             }
-            Ok((Load::Newer, _)) => {
+            Ok((Load::Foreign, _)) => {
                 self.segments.remove(&number);
                 nothing
             }

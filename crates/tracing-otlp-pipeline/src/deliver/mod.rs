@@ -11,6 +11,7 @@
 //!         serve      sends, and acts on the answer:
 //!           retry     what it means for the request: done, again, smaller, never
 //!           split     makes two of one
+//!           cut       makes a record smaller that is too large alone
 //!           watch     what people should hear of it
 //!         overflow   what cannot be delivered goes to the spool on disk, and comes back
 //! ```
@@ -21,8 +22,10 @@ use tokio::time::Instant;
 
 mod breaker;
 mod clock;
+mod cut;
 mod gate;
 mod lane;
+mod limit;
 pub(crate) mod overflow;
 pub(crate) mod queue;
 mod retry;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::Delivery;
 use crate::{
     deliver::{
+        cut,
         queue::{Decision, Outcome, Ticket},
         split,
         thread::Way,
@@ -63,12 +64,32 @@ impl Delivery {
             Decision::Retry(due) => self.queue.put_back(ticket, due),
             Decision::GiveUp(reason) => self.give_up(ticket, request.clone(), reason),
             Decision::Split => {
-                if !self.split(ticket, request, way, true) {
+                if !self.split(ticket, request, way, true) && !self.cut(ticket, request, way) {
                     self.settle_lost(ticket, request, LossReason::TooLarge);
                 }
             }
             Decision::Nothing => {}
         }
+    }
+
+    /// Cuts the only record of a request that was refused, if that is possible. Nothing is cut before
+    /// the destination has seen it whole: a guess at its limit is good enough to split, not to cut.
+    fn cut(&self, ticket: Ticket, request: &Request, way: &Way) -> bool {
+        let Some(bytes) = plain_bytes(request, way) else {
+            return false;
+        };
+        let now = Instant::now();
+        let target = self.queue.single_was_too_large(request.signal, bytes, now);
+        let Ok(Some(shorter)) = cut::cut(request, &way.shape, target) else {
+            return false;
+        };
+        self.tell(&[DeliveryEvent::Cut {
+            signal: request.signal,
+            bytes,
+            left: plain_bytes(&shorter, way).unwrap_or_default(),
+        }]);
+        self.queue.replace(ticket, vec![shorter]);
+        true
     }
 
     /// Splits a request in two, if that is possible. The limit is learned from an answer, and only
@@ -88,7 +109,7 @@ impl Delivery {
             records: request.records,
             bytes,
         }]);
-        self.queue.replace(ticket, halves);
+        self.queue.replace(ticket, vec![halves.0, halves.1]);
         true
     }
 

@@ -63,12 +63,12 @@ struct Rate {
 fn append(directory: &Path, records: u64) -> Rate {
     let settings =
         SpoolSettings::new(directory).with_max_bytes(NonZeroUsize::new(2 << 30).expect("not 0"));
-    let (spool, _) = Spool::open(&settings, |_| {}).expect("the spool opens");
+    let (spool, _) = Spool::open(&settings, &Signal::ALL, |_| {}).expect("the spool opens");
     let count = TOTAL / records;
     let body = vec![7; RECORD * usize::try_from(records).expect("small")];
     let entry = Entry {
         signal: Signal::Logs,
-        records,
+        records: [0, 0, records, 0, 0, 0],
         created_at: SystemTime::now(),
         protocol: Protocol::HttpProtobuf,
         content_type: "application/x-protobuf".into(),

@@ -246,7 +246,8 @@ impl PipelineBuilder {
         };
         let mut overflow = None;
         if let (Some(settings), false) = (&delivery.spool, routes.is_empty()) {
-            overflow = open_spool(settings, &notifier, &queue);
+            let signals: Vec<_> = routes.iter().map(Route::signal).collect();
+            overflow = open_spool(settings, &signals, &notifier, &queue);
         }
         if !routes.is_empty() {
             // The thread ends by itself when the queue is closed.
@@ -324,11 +325,12 @@ fn show(
 /// Without its spool a pipeline delivers from memory: a disk is no reason not to start.
 fn open_spool(
     settings: &SpoolSettings,
+    signals: &[Signal],
     notifier: &Notifier,
     queue: &Queue,
 ) -> Option<Arc<Overflow>> {
     let theirs = notifier.clone();
-    let opened = Spool::open(settings, move |event| {
+    let opened = Spool::open(settings, signals, move |event| {
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         theirs.say(&match event {
             SpoolEvent::Degraded { reason } => Notice::SpoolFailing {

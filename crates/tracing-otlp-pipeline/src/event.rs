@@ -65,6 +65,17 @@ pub enum DeliveryEvent {
         /// How large it is, uncompressed.
         bytes: usize,
     },
+    /// A record was too large alone and goes on cut: its longest values have lost their ends, and its
+    /// attribute `tracing_otlp.cut_bytes` says how many bytes that were.
+    #[non_exhaustive]
+    Cut {
+        /// The signal of the record.
+        signal: Signal,
+        /// How large its request was, uncompressed.
+        bytes: usize,
+        /// How large it is now.
+        left: usize,
+    },
     /// A request was given up.
     #[non_exhaustive]
     Lost {
@@ -154,6 +165,11 @@ impl fmt::Display for DeliveryEvent {
                 records,
                 bytes,
             } => write!(f, "{records} of {signal} split, {bytes} bytes are too many"),
+            Self::Cut {
+                signal,
+                bytes,
+                left,
+            } => write!(f, "1 of {signal} cut from {bytes} bytes to {left}"),
             Self::Lost {
                 signal,
                 records,

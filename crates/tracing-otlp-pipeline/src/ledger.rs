@@ -7,7 +7,7 @@
 //! sampled, limited, lost, spooled or pending, each of them exactly one of these, where a record is
 //! counted as lost under exactly one reason. What is on disk stays spooled while it is replayed,
 //! until it is delivered or lost. What an earlier process left there enters as recovered when the
-//! spool is opened; how severe it was is not known then, so it counts as INFO to its end.
+//! spool finds it.
 //! `emitted` is never stored: it is the sum of the admitted and of those turned away before, so no
 //! reader can catch a record between two counters.
 
@@ -44,21 +44,20 @@ impl Meter {
         }
     }
 
-    /// Takes away what is there, and returns it.
-    fn take(&self, tally: &Tally) -> Tally {
-        let mut taken = Tally::default();
+    /// Takes away what was added, or will be in a moment.
+    fn sub(&self, tally: &Tally) {
         for (band, records) in tally.iter() {
-            let less = |have: u64| Some(have.saturating_sub(records));
-            let have = self.0[band as usize].fetch_update(AcqRel, Acquire, less);
-            taken.add(band, have.unwrap_or_default().min(records));
+            self.0[band as usize].fetch_sub(records, AcqRel);
         }
-        taken
     }
 
     fn read(&self) -> Tally {
         let mut tally = Tally::default();
         for band in SeverityBand::ALL {
-            tally.add(band, self.0[band as usize].load(Acquire));
+            let records = self.0[band as usize].load(Acquire);
+            // Below zero, for that moment.
+            let is_ahead = records > u64::MAX / 2;
+            tally.add(band, if is_ahead { 0 } else { records });
         }
         tally
     }
@@ -124,26 +123,19 @@ impl SignalLedger {
         self.spooled.add(&records.into());
     }
 
-    /// Takes records out of the count of the spooled, because they count as something else now, and
-    /// returns what it took: never more than there is. The spool does not say how severe it was what
-    /// it threw away, so a severity may have run out; then others make up for it.
-    #[must_use]
-    pub(crate) fn unspooled(&self, records: impl Into<Tally>) -> Tally {
-        let records = records.into();
-        let mut taken = self.spooled.take(&records);
-        let missing = records.total() - taken.total();
-        if missing > 0 {
-            let (others, _) = self.spooled.read().split(missing);
-            taken = taken.plus(&self.spooled.take(&others));
-        }
-        taken
+    /// Takes records out of the count of the spooled, because they count as something else now.
+    ///
+    /// The spool may give out or let go what was not counted as spooled yet, because its owner has
+    /// not heard that it is on disk: the count is below zero then, until that has been made up for.
+    pub(crate) fn unspooled(&self, records: impl Into<Tally>) {
+        self.spooled.sub(&records.into());
     }
 
-    /// Counts so many records on disk as lost there; each severity gives its share.
-    pub(crate) fn lost_on_disk(&self, reason: LossReason, records: u64) {
-        let (share, _) = self.spooled.read().split(records);
-        let lost = self.unspooled(share);
-        self.lost(reason, lost);
+    /// Counts records on disk as lost there.
+    pub(crate) fn lost_on_disk(&self, reason: LossReason, records: impl Into<Tally>) {
+        let records = records.into();
+        self.unspooled(records);
+        self.lost(reason, records);
     }
 
     /// Counts records that an earlier process left on disk; they are spooled now.
@@ -340,7 +332,8 @@ mod tests {
             (counts.spooled(), counts.pending(), counts.lost()),
             (6, 0, 0)
         );
-        ledger.delivered(ledger.unspooled(5));
+        ledger.unspooled(5);
+        ledger.delivered(5);
         assert_eq!(
             (ledger.counts().spooled(), ledger.counts().pending()),
             (1, 0)
@@ -348,20 +341,25 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_disk_is_never_more_than_was_there_and_leaves_no_severity_behind() {
+    fn what_leaves_the_disk_before_it_was_counted_there_is_counted_once() {
         let ledger = SignalLedger::default();
         for _ in 0..6 {
             ledger.admit(SeverityBand::Error);
         }
         ledger.recovered(4);
+        // The spool has evicted what its owner does not know to be there.
+        ledger.lost_on_disk(LossReason::SpoolFull, Tally::of(SeverityBand::Error, 6));
+        assert_eq!(ledger.counts().spooled(), 4);
         ledger.spooled(Tally::of(SeverityBand::Error, 6));
-        ledger.lost_on_disk(LossReason::SpoolFull, 5);
-        let taken = ledger.unspooled(Tally::of(SeverityBand::Error, 4));
-        assert_eq!((taken.total(), taken.get(SeverityBand::Error)), (4, 3));
-        ledger.delivered(taken);
-        ledger.delivered(ledger.unspooled(9));
+        let counts = ledger.counts();
+        assert_eq!((counts.spooled(), counts.pending()), (4, 0), "{counts}");
+        ledger.lost_on_disk(LossReason::SpoolFull, 4);
         let counts = ledger.counts();
         assert_eq!((counts.spooled(), counts.pending()), (0, 0), "{counts}");
-        assert_eq!((counts.lost(), counts.delivered()), (5, 5), "{counts}");
+        let lost = |band| counts.lost_of(LossReason::SpoolFull, band);
+        assert_eq!(
+            (lost(SeverityBand::Error), lost(SeverityBand::Info)),
+            (6, 4)
+        );
     }
 }

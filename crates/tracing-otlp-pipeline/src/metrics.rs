@@ -195,8 +195,8 @@ fn exporter(meter: &Meter, names: &Names, look: &Look, destination: &Destination
             let (Some(counts), Some(door)) = (at.counts(), at.door.upgrade()) else {
                 return;
             };
-            let passed =
-                (counts.pending() + counts.spooled()).saturating_sub(door.room().records());
+            // What is on disk may stay there for hours: nobody is exporting it.
+            let passed = counts.pending().saturating_sub(door.room().records());
             observer.observe(signed(passed), &theirs);
         })
         .build();

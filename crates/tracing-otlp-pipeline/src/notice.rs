@@ -106,6 +106,15 @@ pub enum Notice {
     },
     /// The spool writes again.
     SpoolRestored,
+    /// Records of an earlier process stay in the spool, because their signal has no destination in
+    /// this one; said once. A process that has one sends them, as long as they are not too old.
+    #[non_exhaustive]
+    SpoolKeeps {
+        /// Their signal.
+        signal: Signal,
+        /// How many they are.
+        records: u64,
+    },
     /// Records of a signal are lost for a reason inside this process; said once per reason.
     #[non_exhaustive]
     Losing {
@@ -184,6 +193,10 @@ impl fmt::Display for Notice {
                 )
             }
             Self::SpoolRestored => f.write_str("the spool writes again"),
+            Self::SpoolKeeps { signal, records } => write!(
+                f,
+                "{records} records of {signal} stay in the spool, there is no destination for them"
+            ),
             Self::ExportResumed { signal, url } => {
                 write!(
                     f,

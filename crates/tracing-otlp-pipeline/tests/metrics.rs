@@ -12,9 +12,10 @@ use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
     data::{AggregatedMetrics, MetricData, Sum},
 };
-use support::{PATIENCE, Reply, Server, emit};
+use support::{Directory, PATIENCE, Reply, Server, emit, eventually};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BatchSettings, Destination, Pipeline, SeverityBand, Signal,
+    AdmissionSettings, BatchSettings, DeliverySettings, Destination, Pipeline, RetrySettings,
+    SeverityBand, Signal, SpoolSettings,
 };
 
 /// Every number by the metric's name and its `error.type`.
@@ -168,4 +169,41 @@ fn the_ledger_can_be_read_as_the_metrics_of_the_conventions() {
     assert_eq!(span("exporter.span.inflight"), 0);
     drop((logger, pipeline));
     assert!(collect(&meters, &exporter).is_empty());
+}
+
+#[test]
+fn what_is_on_disk_is_not_in_flight() {
+    let directory = Directory::new();
+    let down = Reply::Http(503, "text/plain", "down".into());
+    let server = Server::start_then([], down);
+    let exporter = InMemoryMetricExporter::default();
+    let reader = PeriodicReader::builder(exporter.clone())
+        .with_interval(Duration::from_secs(3600))
+        .build();
+    let meters = SdkMeterProvider::builder().with_reader(reader).build();
+    let pipeline = Pipeline::builder()
+        .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+        .with_admission(AdmissionSettings::default().with_loss_summary(None))
+        .with_delivery(
+            DeliverySettings::default()
+                .with_retry(RetrySettings::never())
+                .with_spool(SpoolSettings::new(&directory.0)),
+        )
+        .with_meter_provider(&meters)
+        .build()
+        .unwrap();
+    emit(pipeline.logger_provider().unwrap(), "x");
+    let _ = pipeline.force_flush(PATIENCE);
+    eventually("it is on disk", || pipeline.counts().logs().spooled() == 1);
+    let number = |read: &Read, name: &str| read[&(format!("otel.sdk.{name}"), String::new())];
+    let read = collect(&meters, &exporter);
+    assert_eq!(number(&read, "log.created"), 1);
+    assert_eq!(number(&read, "processor.log.processed"), 1);
+    assert_eq!(number(&read, "exporter.log.inflight"), 0);
+    assert_eq!(number(&read, "exporter.log.exported"), 0);
+    server.then(Reply::Accept);
+    eventually("it arrives", || pipeline.counts().logs().delivered() == 1);
+    let read = collect(&meters, &exporter);
+    assert_eq!(number(&read, "exporter.log.inflight"), 0);
+    assert_eq!(number(&read, "exporter.log.exported"), 1);
 }

@@ -6,38 +6,16 @@ mod support;
 
 use std::{
     num::{NonZeroU32, NonZeroUsize},
-    path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use opentelemetry::logs::{LogRecord as _, Logger as _, LoggerProvider as _, Severity};
-use support::{PATIENCE, Reply, Said, Server, emit, eventually};
+use support::{Directory, PATIENCE, Reply, Said, Server, emit, eventually};
 use tracing_otlp_pipeline::{
     AdmissionSettings, BreakerSettings, Counts, DeliverySettings, Destination, LossReason,
     Pipeline, Protocol, RetrySettings, SeverityBand, Signal, SpoolSettings,
 };
-
-/// A directory that goes when the test is over.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!(
-            "tracing-otlp-spooling-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, SeqCst)
-        );
-        Self(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn hasty(spool: &Path) -> DeliverySettings {
     DeliverySettings::default()

@@ -110,17 +110,6 @@ impl Tally {
             .filter(|(_, records)| *records > 0)
     }
 
-    /// The six numbers, the least severe first, as `deliver::overflow` writes them.
-    pub(crate) fn parse(numbers: &str) -> Option<Self> {
-        let numbers: Option<Vec<u64>> = numbers.split(',').map(|one| one.parse().ok()).collect();
-        let tally = Self(numbers?.try_into().ok()?);
-        let sum = tally
-            .0
-            .iter()
-            .try_fold(0_u64, |sum, one| sum.checked_add(*one));
-        sum.map(|_| tally)
-    }
-
     pub(crate) fn plus(mut self, other: &Self) -> Self {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine += theirs;
@@ -156,6 +145,19 @@ impl Tally {
             missing -= more;
         }
         (part, self.minus(&part))
+    }
+}
+
+/// By severity, the least severe first.
+impl From<[u64; SeverityBand::ALL.len()]> for Tally {
+    fn from(records: [u64; SeverityBand::ALL.len()]) -> Self {
+        Self(records)
+    }
+}
+
+impl From<Tally> for [u64; SeverityBand::ALL.len()] {
+    fn from(tally: Tally) -> Self {
+        tally.0
     }
 }
 

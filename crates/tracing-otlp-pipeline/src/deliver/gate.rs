@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     breaker::{Breaker, Permit},
     later,
+    limit::Limit,
     retry::Verdict,
 };
 use crate::{
@@ -27,23 +28,23 @@ pub(super) struct Gate {
     credentials: Breaker,
     quiet_until: Option<Instant>,
     quiet_at_most: Duration,
-    limit: Option<(usize, Instant)>,
-    limit_memory: Duration,
-    largest: usize,
+    /// How large requests may be, and those of a single record.
+    many: Limit,
+    single: Limit,
     last_failure: Option<LossReason>,
 }
 
 impl Gate {
     pub(super) fn new(signal: Signal, settings: &DeliverySettings) -> Self {
+        let limit = || Limit::new(settings.limit_memory, settings.max_request_bytes.get());
         Self {
             signal,
             breaker: Breaker::new(settings.breaker.failures.get(), settings.breaker.open_for),
             credentials: Breaker::new(1, settings.authorization_probe),
             quiet_until: None,
             quiet_at_most: settings.retry.batch_deadline,
-            limit: None,
-            limit_memory: settings.limit_memory,
-            largest: settings.max_request_bytes.get(),
+            many: limit(),
+            single: limit(),
             last_failure: None,
         }
     }
@@ -179,20 +180,20 @@ impl Gate {
 
     /// A request of so many bytes, uncompressed, was too large.
     pub(super) fn too_large(&mut self, bytes: usize, now: Instant) {
-        let half = (bytes / 2).max(1);
-        let limit = self.limit.map_or(half, |(limit, _)| limit.min(half));
-        self.limit = Some((limit, now));
+        self.many.too_large(bytes, now);
+    }
+
+    /// The same of a request of a single record; says how large it may be to be tried again. It
+    /// says little about requests of many, which go on as they are.
+    pub(super) fn single_too_large(&mut self, bytes: usize, now: Instant) -> usize {
+        self.single.too_large(bytes, now);
+        let limits = [self.single.get(now), self.many.get(now)];
+        limits.into_iter().flatten().min().unwrap_or(bytes / 2)
     }
 
     /// How large a request may be, uncompressed, as far as that is known.
     pub(super) fn limit(&mut self, now: Instant) -> Option<usize> {
-        let (limit, since) = self.limit?;
-        if now.duration_since(since) < self.limit_memory {
-            return Some(limit);
-        }
-        let relaxed = limit.saturating_mul(2);
-        self.limit = (relaxed < self.largest).then_some((relaxed, now));
-        self.limit.map(|(limit, _)| limit)
+        self.many.get(now)
     }
 }
 
@@ -218,6 +219,19 @@ mod tests {
         assert_eq!(gate.limit(start + 2 * memory), Some(16 * 1024 * 1024));
         assert_eq!(gate.limit(start + 3 * memory), Some(32 * 1024 * 1024));
         assert_eq!(gate.limit(start + 4 * memory), None);
+    }
+
+    #[test]
+    fn a_single_record_is_to_be_half_as_large_or_as_large_as_others_may_be() {
+        let (mut gate, now) = (gate(), Instant::now());
+        assert_eq!(gate.single_too_large(100_000, now), 50_000);
+        assert_eq!(gate.limit(now), None);
+        assert_eq!(gate.single_too_large(50_000, now), 25_000);
+        assert_eq!(gate.single_too_large(80_000, now), 25_000);
+        gate.too_large(32_000, now);
+        assert_eq!(gate.single_too_large(80_000, now), 16_000);
+        let later = now + Duration::from_secs(600);
+        assert_eq!(gate.single_too_large(80_000, later), 32_000);
     }
 
     #[test]

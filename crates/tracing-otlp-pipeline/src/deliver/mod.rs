@@ -7,9 +7,11 @@
 //! push ─▶ queue      the account of every request, bounded in records and bytes
 //!           lane      one per destination: fresh requests, and those waiting to be tried again
 //!             gate      may one go now? breaker, credentials, Retry-After, learned size limit
-//!         thread     sends, and acts on the answer:
+//!         thread     owns the runtime and the ways out
+//!         serve      sends, and acts on the answer:
 //!           retry     what it means for the request: done, again, smaller, never
 //!           split     makes two of one
+//!           cut       makes a record smaller that is too large alone
 //!           watch     what people should hear of it
 //!         overflow   what cannot be delivered goes to the spool on disk, and comes back
 //! ```
@@ -20,13 +22,16 @@ use tokio::time::Instant;
 
 mod breaker;
 mod clock;
+mod cut;
 mod gate;
 mod lane;
+mod limit;
 pub(crate) mod overflow;
 pub(crate) mod queue;
 mod retry;
 #[cfg(test)]
 mod rig;
+mod serve;
 mod split;
 pub(crate) mod spool;
 #[cfg(test)]

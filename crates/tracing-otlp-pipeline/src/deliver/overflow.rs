@@ -1,8 +1,8 @@
 //! Sends to the spool what cannot be delivered now, and brings it back.
 //!
 //! Part of `deliver`, between the queue and the spool. Whatever is on disk counts as spooled until it
-//! is delivered or lost, also what an earlier process left. Of the entries that this process wrote it
-//! is known how severe their records are; the others count as INFO.
+//! is delivered or lost, also what an earlier process left: each entry says how severe its records
+//! are, and the ledger follows the spool's own counts.
 
 use std::{
     sync::{
@@ -14,7 +14,7 @@ use std::{
 
 use super::spool::{Entry, Recovered, Replay, Spool, SpoolCounts};
 use crate::{
-    admit::{SeverityBand, Tally},
+    admit::Tally,
     encode::{Request, Shape},
     ledger::{Ledger, LossReason},
     settings::{Compression, Protocol, Signal},
@@ -24,33 +24,33 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Overflow {
     pub(super) spool: Spool,
-    /// Marks the entries of this process.
-    run: String,
-    /// What the spool lost, as far as it has been counted.
+    /// What the spool found and lost, as far as the ledger knows of it.
     counted: Mutex<SpoolCounts>,
 }
 
 impl Overflow {
     pub(crate) fn new(spool: Spool, recovered: &Recovered, ledger: &Ledger) -> Self {
         for signal in Signal::ALL {
-            let records = recovered.spooled.records(signal);
-            ledger.signal(signal).recovered(records);
+            // Found and lost in one: no start of this process has seen it whole.
+            let damaged = recovered.corrupt.severities(signal);
+            let account = ledger.signal(signal);
+            account.recovered(damaged);
+            account.lost_on_disk(LossReason::SpoolCorrupt, damaged);
         }
-        let counted = spool.counts();
-        Self {
+        let this = Self {
             spool,
-            run: format!("run-{:016x}", fastrand::u64(..)),
-            // What was lost while opening was lost by an earlier process.
-            counted: Mutex::new(counted),
-        }
+            counted: Mutex::default(),
+        };
+        // What a start finds may be too old or too much, and is lost with it.
+        this.reconcile(ledger);
+        this
     }
 
     /// The entry for a request of this process, always as protobuf: the next process may be told
     /// to send something else.
-    pub(super) fn entry(&self, request: &Request, shape: &Shape) -> Option<Entry> {
-        let mark = Arc::from(mark(&self.run, &request.severities));
+    pub(super) fn entry(request: &Request, shape: &Shape) -> Option<Entry> {
         if request.source.is_none() {
-            return Some(Entry::of(request, shape.protocol, mark));
+            return Some(Entry::of(request, shape.protocol));
         }
         let neutral = Shape {
             protocol: Protocol::HttpProtobuf,
@@ -59,13 +59,12 @@ impl Overflow {
         };
         let plain = request.protobuf(shape.max_bytes).ok()?;
         let request = neutral.fit(plain, request.severities).ok()?;
-        Some(Entry::of(&request, neutral.protocol, mark))
+        Some(Entry::of(&request, neutral.protocol))
     }
 
     /// The request of an entry, in the shape that its destination wants today.
-    pub(super) fn request(&self, entry: &Entry, shape: &Shape) -> Option<Request> {
-        let mut request = entry.to_request()?;
-        request.severities = self.severities(entry);
+    pub(super) fn request(entry: &Entry, shape: &Shape) -> Option<Request> {
+        let request = entry.to_request()?;
         let same = request.content_type == shape.content_type()
             && request.content_encoding == shape.compression.encoding()
             && shape.protocol != Protocol::HttpJson;
@@ -76,51 +75,34 @@ impl Overflow {
         shape.fit(plain, request.severities).ok()
     }
 
-    /// How severe the records of an entry are, as the ledger has counted them.
-    pub(super) fn severities(&self, entry: &Entry) -> Tally {
-        let own = entry.destination.strip_prefix(&*self.run);
-        let own = own.and_then(|numbers| Tally::parse(numbers.strip_prefix(' ')?));
-        own.filter(|tally| tally.total() == entry.records)
-            .unwrap_or_else(|| entry.records.into())
-    }
-
     /// Leaves the directory to others; what was not written in time was counted before.
     pub(crate) fn close(&self, ledger: &Ledger, until: Instant) {
         let _ = self.spool.shutdown(until);
         self.reconcile(ledger);
     }
 
-    /// Counts what the spool itself lost since the last look.
+    /// Counts what the spool itself found and lost since the last look.
     pub(super) fn reconcile(&self, ledger: &Ledger) {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.spool.counts();
         let before = std::mem::replace(&mut *counted, now);
+        let recovered = now.recovered.since(&before.recovered);
+        let lost = [
+            (LossReason::SpoolFull, &now.evicted, &before.evicted),
+            (LossReason::SpoolExpired, &now.expired, &before.expired),
+            (LossReason::SpoolCorrupt, &now.corrupt, &before.corrupt),
+        ];
         for signal in Signal::ALL {
             let account = ledger.signal(signal);
-            for (reason, now, before) in [
-                (LossReason::SpoolFull, &now.evicted, &before.evicted),
-                (LossReason::SpoolExpired, &now.expired, &before.expired),
-                (LossReason::SpoolCorrupt, &now.corrupt, &before.corrupt),
-            ] {
-                let lost = now.records(signal).saturating_sub(before.records(signal));
-                if lost == 0 {
-                    continue;
+            account.recovered(recovered.severities(signal));
+            for (reason, now, before) in lost {
+                let lost = now.since(before).severities(signal);
+                if lost.total() > 0 {
+                    account.lost_on_disk(reason, lost);
                 }
-                account.lost_on_disk(reason, lost);
             }
         }
     }
-}
-
-/// What an entry has in the place of a destination, of which there is one for each signal: who wrote
-/// it, and how many records of each severity it holds.
-fn mark(run: &str, severities: &Tally) -> String {
-    let mut mark = run.to_owned();
-    for band in SeverityBand::ALL {
-        mark.push(if mark.len() == run.len() { ' ' } else { ',' });
-        mark.push_str(&severities.get(band).to_string());
-    }
-    mark
 }
 
 /// Where a request came from that was on disk before.
@@ -149,7 +131,12 @@ impl Replayed {
     }
 
     /// This part is done with: delivered, lost for good, or an entry of its own.
-    pub(super) fn done(&self) {
+    pub(super) fn done(&self, records: Tally) {
+        let replay = self.back.replay.lock();
+        let mut replay = replay.unwrap_or_else(PoisonError::into_inner);
+        if let Some(replay) = &mut *replay {
+            replay.done(records);
+        }
         self.back.parts.fetch_sub(1, SeqCst);
     }
 }

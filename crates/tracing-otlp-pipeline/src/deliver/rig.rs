@@ -20,7 +20,8 @@ use tokio::time::Instant;
 
 use super::{
     queue::{Queue, Refusal},
-    thread::{Delivery, Way, Ways},
+    serve::Delivery,
+    thread::{Way, Ways},
 };
 use crate::{
     admit::SeverityBand,

@@ -41,10 +41,14 @@ impl SignalCounts {
 
     /// How many more were taken over from the spool of an earlier process.
     ///
-    /// They are in [`spooled`](Self::spooled) until they are delivered or lost, and count as
-    /// [`Info`](SeverityBand::Info): how severe they are is not known before they are read.
+    /// They are in [`spooled`](Self::spooled) until they are delivered or lost.
     pub fn recovered(&self) -> u64 {
         self.recovered.total()
+    }
+
+    /// How many of this severity were taken over from the spool of an earlier process.
+    pub fn recovered_of(&self, band: SeverityBand) -> u64 {
+        self.recovered.get(band)
     }
 
     /// How many a destination acknowledged.

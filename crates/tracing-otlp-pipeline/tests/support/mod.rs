@@ -45,6 +45,8 @@ pub(crate) enum Reply {
     UpTo(usize),
     /// Answers like the other, but only after a time.
     Late(Duration, Box<Reply>),
+    /// Answers like the other, but only when somebody says so.
+    Until(Arc<std::sync::atomic::AtomicBool>, Box<Reply>),
     /// Answers with the head and a part of the body, then closes the connection.
     Truncated(u16),
     /// Closes the connection before it has read the request (HTTP/1: at the first byte of the body).
@@ -321,6 +323,12 @@ async fn answer(
         tokio::time::sleep(time).await;
         reply = *then;
     }
+    if let Reply::Until(now, then) = reply {
+        while !now.load(std::sync::atomic::Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        reply = *then;
+    }
     if let Reply::UpTo(limit) = reply {
         reply = match &*content_type {
             _ if bytes <= limit => Reply::Accept,
@@ -369,7 +377,9 @@ async fn answer(
             .header("content-length", 100)
             .body(Broken(Some(Bytes::from_static(b"\x0a\x20half"))).boxed())
             .unwrap(),
-        Reply::Late(..) | Reply::UpTo(_) | Reply::Reset => unreachable!("replaced above"),
+        Reply::Late(..) | Reply::Until(..) | Reply::UpTo(_) | Reply::Reset => {
+            unreachable!("replaced above")
+        }
         Reply::Hang => std::future::pending().await,
         Reply::HangUp => return Err(std::io::Error::other("hanging up")),
     })
@@ -481,6 +491,27 @@ pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     while !condition() {
         assert!(Instant::now() < until, "it never came to pass that {what}");
         std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A directory that is made by who uses it, and goes when the test is over.
+pub(crate) struct Directory(pub(crate) std::path::PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let name = format!(
+            "tracing-otlp-pipeline-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+        );
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

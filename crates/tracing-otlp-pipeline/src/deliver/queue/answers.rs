@@ -166,9 +166,10 @@ impl Queue {
                 }
                 // It was spooled all the time; what is spooled anew is so still.
                 Some(replayed) => {
-                    account.delivered(account.unspooled(delivered));
-                    account.lost(outcome.reason, account.unspooled(lost));
-                    replayed.done();
+                    account.unspooled(delivered.plus(&lost));
+                    account.delivered(delivered);
+                    account.lost(outcome.reason, lost);
+                    replayed.done(request.severities);
                 }
             }
             state.forget(&out.job);
@@ -195,8 +196,8 @@ impl Queue {
         self.wake();
     }
 
-    /// Puts two requests in the place of one.
-    pub(crate) fn replace(&self, ticket: Ticket, halves: (Request, Request)) {
+    /// Puts requests in the place of one: two halves, or a smaller one.
+    pub(crate) fn replace(&self, ticket: Ticket, parts: Vec<Request>) {
         {
             let mut state = self.lock();
             let Some(out) = state.take(ticket) else {
@@ -209,19 +210,21 @@ impl Queue {
             state.bytes -= old.bytes();
             let mut replayed = out.job.replayed.clone();
             if let Some(replayed) = &mut replayed {
-                replayed.split();
-                state.replays += 1;
+                for _ in 1..parts.len() {
+                    replayed.split();
+                    state.replays += 1;
+                }
             }
-            for request in [halves.0, halves.1] {
+            for request in parts {
                 state.bytes += request.bytes();
-                let half = Job {
+                let part = Job {
                     request,
                     attempts: 0,
                     tried_while_closing: false,
                     replayed: replayed.clone(),
                     ..out.job.clone()
                 };
-                state.lanes[lane].put_back(half, None);
+                state.lanes[lane].put_back(part, None);
             }
         }
         self.wake();
@@ -232,5 +235,12 @@ impl Queue {
         self.lock().lanes[signal as usize]
             .gate
             .too_large(bytes, now);
+    }
+
+    /// Learns the same of a single record, and says how large it should be.
+    pub(crate) fn single_was_too_large(&self, signal: Signal, bytes: usize, now: Clock) -> usize {
+        self.lock().lanes[signal as usize]
+            .gate
+            .single_too_large(bytes, now)
     }
 }

@@ -92,7 +92,12 @@ impl Queue {
                 }
             }
             state.evacuating = true;
+            // What came from there is there; whoever has it still may have taken it, or not.
+            let back = state.take_replays();
+            drop(state);
+            drop(back);
             self.wake();
+            state = self.lock();
         }
         while !state.is_empty() {
             if let Some(again) = self.wait(state, until) {

@@ -1,7 +1,7 @@
 //! One encoded request with what is needed to send it later.
 //!
 //! Part of `spool`. Headers with credentials are not in it: they belong to the destination, which
-//! is looked up again by its key when the entry is replayed.
+//! is looked up again when the entry is replayed.
 
 use std::{
     borrow::Cow,
@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
+    admit::{SeverityBand, Tally as Severities},
     encode::Request,
     settings::{Protocol, Signal},
 };
@@ -22,8 +23,8 @@ use crate::{
 pub struct Entry {
     /// What kind of records the body holds.
     pub signal: Signal,
-    /// How many.
-    pub records: u64,
+    /// How many of each severity, the least severe first.
+    pub records: [u64; SEVERITIES],
     /// When the request was made, by the wall clock; decides when it is too old.
     pub created_at: SystemTime,
     /// How it is to be carried.
@@ -32,7 +33,8 @@ pub struct Entry {
     pub content_type: Cow<'static, str>,
     /// The content encoding of the body, if it is compressed.
     pub content_encoding: Option<Cow<'static, str>>,
-    /// Which destination it is for: a key that means the same after a restart, without secrets.
+    /// Which of several destinations it is for: a key that means the same after a restart, without
+    /// secrets. Empty where there is only one.
     pub destination: Arc<str>,
     /// The body, as it goes over the wire.
     pub body: Bytes,
@@ -40,15 +42,15 @@ pub struct Entry {
 
 impl Entry {
     /// The entry for a request that is made now.
-    pub(crate) fn of(request: &Request, protocol: Protocol, destination: Arc<str>) -> Self {
+    pub(crate) fn of(request: &Request, protocol: Protocol) -> Self {
         Self {
             signal: request.signal,
-            records: request.records,
+            records: request.severities.into(),
             created_at: SystemTime::now(),
             protocol,
             content_type: Cow::Borrowed(request.content_type),
             content_encoding: request.content_encoding.map(Cow::Borrowed),
-            destination,
+            destination: Arc::from(""),
             body: request.body.clone(),
         }
     }
@@ -56,10 +58,11 @@ impl Entry {
     /// The request again; `None` when its content type or encoding is none that we write.
     pub(crate) fn to_request(&self) -> Option<Request> {
         let known = |text: &str, all: &[&'static str]| all.iter().copied().find(|one| *one == text);
+        let severities = self.severities();
         Some(Request {
             signal: self.signal,
-            records: self.records,
-            severities: self.records.into(),
+            records: severities.total(),
+            severities,
             body: self.body.clone(),
             content_type: known(&self.content_type, &CONTENT_TYPES)?,
             content_encoding: match &self.content_encoding {
@@ -68,6 +71,15 @@ impl Entry {
             },
             source: None,
         })
+    }
+
+    /// How many records it holds, by severity.
+    pub(crate) fn severities(&self) -> Severities {
+        self.records.into()
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        Tally::one(signal_code(self.signal), self.records)
     }
 
     /// Nanoseconds since 1970; what lies outside of the range of the format is moved to its ends.
@@ -81,7 +93,7 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("signal", &self.signal)
-            .field("records", &self.records)
+            .field("records", &self.severities().total())
             .field("destination", &self.destination)
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
@@ -100,22 +112,28 @@ pub(super) fn time(nanos: u64) -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
-/// Entries and records by signal. What a newer version wrote for a signal that is unknown here
+/// Entries, and records by signal and severity. What a newer version wrote for a signal that is unknown here
 /// counts too, without a name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     pub(super) entries: u64,
-    /// By the signal's code of the format.
-    pub(super) records: [u64; SIGNAL_CODES],
+    /// By the signal's code of the format, then by severity.
+    pub(super) records: [[u64; SEVERITIES]; SIGNAL_CODES],
 }
 
 impl Tally {
-    pub(super) fn one(code: u8, records: u64) -> Self {
-        let mut tally = Self {
+    pub(super) fn one(code: u8, records: [u64; SEVERITIES]) -> Self {
+        Self {
             entries: 1,
-            ..Self::default()
-        };
-        tally.records[usize::from(code) % SIGNAL_CODES] = records;
+            ..Self::part(code, records)
+        }
+    }
+
+    /// Records of an entry that counts elsewhere.
+    pub(super) fn part(code: u8, records: [u64; SEVERITIES]) -> Self {
+        let mut tally = Self::default();
+        let code = usize::from(code);
+        tally.records[if code < SIGNAL_CODES { code } else { 0 }] = records;
         tally
     }
 
@@ -126,20 +144,41 @@ impl Tally {
 
     /// How many records of the signal.
     pub fn records(&self, signal: Signal) -> u64 {
-        self.records[usize::from(signal_code(signal))]
+        self.severities(signal).total()
     }
 
     /// How many records of all signals.
     pub fn all_records(&self) -> u64 {
         self.records
             .iter()
+            .flatten()
             .fold(0, |sum, records| sum.saturating_add(*records))
+    }
+
+    /// The records of the signal, by severity.
+    pub(crate) fn severities(&self, signal: Signal) -> Severities {
+        // A file that somebody made up must not make a sum overflow.
+        let bounded = |records: u64| records.min(u64::MAX >> 16);
+        self.records[usize::from(signal_code(signal))]
+            .map(bounded)
+            .into()
+    }
+
+    /// What came on top of what was there before.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        let mut more = *self;
+        more.take(before);
+        more
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         self.entries = self.entries.saturating_add(other.entries);
-        for (mine, theirs) in self.records.iter_mut().zip(other.records) {
-            *mine = mine.saturating_add(theirs);
+        for (mine, theirs) in self.records.iter_mut().zip(&other.records) {
+            if *theirs != [0; SEVERITIES] {
+                for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                    *mine = mine.saturating_add(*theirs);
+                }
+            }
         }
     }
 
@@ -149,8 +188,12 @@ impl Tally {
         taken.entries = taken.entries.min(self.entries);
         self.entries -= taken.entries;
         for (mine, theirs) in self.records.iter_mut().zip(&mut taken.records) {
-            *theirs = (*theirs).min(*mine);
-            *mine -= *theirs;
+            if *theirs != [0; SEVERITIES] {
+                for (mine, theirs) in mine.iter_mut().zip(theirs) {
+                    *theirs = (*theirs).min(*mine);
+                    *mine -= *theirs;
+                }
+            }
         }
         taken
     }
@@ -185,6 +228,8 @@ pub(super) fn protocol_of(code: u8) -> Option<Protocol> {
         .find(|protocol| protocol_code(*protocol) == code)
 }
 
+/// One number for each severity.
+pub(super) const SEVERITIES: usize = SeverityBand::ALL.len();
 /// 0 stands for a signal that is unknown here, 1 logs, 2 traces, 3 is kept for metrics.
 pub(super) const SIGNAL_CODES: usize = 4;
 const CONTENT_TYPES: [&str; 3] = [

@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 
-use super::entry::{self, Entry, SIGNAL_CODES, Tally};
+use super::entry::{self, Entry, SEVERITIES, Tally};
 
 /// The name of a segment, or of the acknowledgements that belong to it.
 pub(super) fn segment_name(number: u64) -> String {
@@ -52,7 +52,7 @@ pub(super) struct SegmentHeader {
 pub(super) enum HeaderRead {
     Ours(SegmentHeader),
     /// A version that is unknown here: not ours to touch.
-    Newer,
+    Foreign,
     Unreadable,
 }
 
@@ -82,7 +82,7 @@ impl SegmentHeader {
                 continue;
             }
             if u16_at(copy, 8) != VERSION {
-                return HeaderRead::Newer;
+                return HeaderRead::Foreign;
             }
             return HeaderRead::Ours(Self {
                 number: u64_at(copy, 16),
@@ -99,7 +99,8 @@ impl SegmentHeader {
 pub(super) struct EntryHeader {
     pub(super) index: u32,
     pub(super) created: u64,
-    pub(super) records: u32,
+    /// By severity.
+    pub(super) records: [u32; SEVERITIES],
     pub(super) signal: u8,
     pub(super) protocol: u8,
     meta_len: u16,
@@ -113,24 +114,25 @@ impl EntryHeader {
     }
 
     pub(super) fn tally(&self) -> Tally {
-        Tally::one(self.signal, u64::from(self.records))
+        Tally::one(self.signal, self.records.map(u64::from))
     }
 
     /// From the bytes at this position of a segment.
     pub(super) fn read(bytes: &[u8], salt: u64, position: u64) -> Option<Self> {
         let bytes = bytes.get(..ENTRY_HEADER)?;
-        if bytes[..4] != ENTRY_MAGIC || salted(salt, position, &bytes[..36]) != u32_at(bytes, 36) {
+        let crc = salted(salt, position, &bytes[..ENTRY_HEADER - 4]);
+        if bytes[..4] != ENTRY_MAGIC || crc != u32_at(bytes, ENTRY_HEADER - 4) {
             return None;
         }
         Some(Self {
             index: u32_at(bytes, 4),
             created: u64_at(bytes, 8),
-            records: u32_at(bytes, 16),
-            signal: bytes[20],
-            protocol: bytes[21],
-            meta_len: u16_at(bytes, 22),
-            body_len: u32_at(bytes, 24),
-            payload_crc: u32_at(bytes, 28),
+            records: records_at(bytes, 16),
+            signal: bytes[40],
+            protocol: bytes[41],
+            meta_len: u16_at(bytes, 42),
+            body_len: u32_at(bytes, 44),
+            payload_crc: u32_at(bytes, 48),
         })
     }
 
@@ -147,7 +149,7 @@ impl EntryHeader {
         let owned = |text: &str| Cow::Owned(text.to_owned());
         Some(Entry {
             signal: entry::signal_of(self.signal)?,
-            records: u64::from(self.records),
+            records: self.records.map(u64::from),
             created_at: entry::time(self.created),
             protocol: entry::protocol_of(self.protocol)?,
             content_type: owned(content_type),
@@ -161,7 +163,9 @@ impl EntryHeader {
 /// How many bytes the entry takes in a segment; `None` when it does not fit the format.
 pub(super) fn entry_len(entry: &Entry) -> Option<u64> {
     let meta = meta_len(entry)?;
-    u32::try_from(entry.records).ok()?;
+    for records in entry.records {
+        u32::try_from(records).ok()?;
+    }
     let body = u32::try_from(entry.body.len()).ok()?;
     Some(ENTRY_HEADER as u64 + u64::from(meta) + u64::from(body))
 }
@@ -184,16 +188,16 @@ pub(super) fn write_entry(out: &mut Vec<u8>, entry: &Entry, index: u32, salt: u6
     header[..4].copy_from_slice(&ENTRY_MAGIC);
     header[4..8].copy_from_slice(&index.to_le_bytes());
     header[8..16].copy_from_slice(&entry.created_nanos().to_le_bytes());
-    let records = u32::try_from(entry.records).unwrap_or(u32::MAX);
-    header[16..20].copy_from_slice(&records.to_le_bytes());
-    header[20] = entry::signal_code(entry.signal);
-    header[21] = entry::protocol_code(entry.protocol);
-    header[22..24].copy_from_slice(&meta_len(entry).unwrap_or(0).to_le_bytes());
+    let records = entry.records.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    header[16..40].copy_from_slice(&records_bytes(&records));
+    header[40] = entry::signal_code(entry.signal);
+    header[41] = entry::protocol_code(entry.protocol);
+    header[42..44].copy_from_slice(&meta_len(entry).unwrap_or(0).to_le_bytes());
     let body_len = u32::try_from(entry.body.len()).unwrap_or(0);
-    header[24..28].copy_from_slice(&body_len.to_le_bytes());
-    header[28..32].copy_from_slice(&payload_crc.to_le_bytes());
-    let crc = salted(salt, position, &header[..36]);
-    header[36..].copy_from_slice(&crc.to_le_bytes());
+    header[44..48].copy_from_slice(&body_len.to_le_bytes());
+    header[48..52].copy_from_slice(&payload_crc.to_le_bytes());
+    let crc = salted(salt, position, &header[..ENTRY_HEADER - 4]);
+    header[ENTRY_HEADER - 4..].copy_from_slice(&crc.to_le_bytes());
     out[start..start + ENTRY_HEADER].copy_from_slice(&header);
 }
 
@@ -223,11 +227,12 @@ impl Footer {
         out[..4].copy_from_slice(&FOOTER_MAGIC);
         let entries = u32::try_from(self.tally.entries).unwrap_or(u32::MAX);
         out[4..8].copy_from_slice(&entries.to_le_bytes());
-        for (code, records) in self.tally.records.iter().enumerate() {
-            out[8 + 8 * code..16 + 8 * code].copy_from_slice(&records.to_le_bytes());
+        out[8..16].copy_from_slice(&self.oldest.to_le_bytes());
+        out[16..24].copy_from_slice(&self.newest.to_le_bytes());
+        let records = self.tally.records.iter().flatten();
+        for (place, records) in out[24..FOOTER - 8].chunks_exact_mut(8).zip(records) {
+            place.copy_from_slice(&records.to_le_bytes());
         }
-        out[40..48].copy_from_slice(&self.oldest.to_le_bytes());
-        out[48..56].copy_from_slice(&self.newest.to_le_bytes());
         let crc = salted(salt, position, &out[..FOOTER - 4]);
         out[FOOTER - 4..].copy_from_slice(&crc.to_le_bytes());
         out
@@ -239,17 +244,17 @@ impl Footer {
         if bytes[..4] != FOOTER_MAGIC || crc != u32_at(bytes, FOOTER - 4) {
             return None;
         }
-        let mut records = [0; SIGNAL_CODES];
-        for (code, records) in records.iter_mut().enumerate() {
-            *records = u64_at(bytes, 8 + 8 * code);
+        let mut tally = Tally {
+            entries: u64::from(u32_at(bytes, 4)),
+            ..Tally::default()
+        };
+        for (index, records) in tally.records.iter_mut().flatten().enumerate() {
+            *records = u64_at(bytes, 24 + 8 * index);
         }
         Some(Self {
-            tally: Tally {
-                entries: u64::from(u32_at(bytes, 4)),
-                records,
-            },
-            oldest: u64_at(bytes, 40),
-            newest: u64_at(bytes, 48),
+            tally,
+            oldest: u64_at(bytes, 8),
+            newest: u64_at(bytes, 16),
         })
     }
 }
@@ -258,19 +263,20 @@ impl Footer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ack {
     pub(super) position: u32,
-    pub(super) records: u32,
+    /// By severity.
+    pub(super) records: [u32; SEVERITIES],
     pub(super) signal: u8,
 }
 
 impl Ack {
     pub(super) fn tally(&self) -> Tally {
-        Tally::one(self.signal, u64::from(self.records))
+        Tally::one(self.signal, self.records.map(u64::from))
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>, salt: u64) {
         let start = out.len();
         out.extend_from_slice(&self.position.to_le_bytes());
-        out.extend_from_slice(&self.records.to_le_bytes());
+        out.extend_from_slice(&records_bytes(&self.records));
         out.extend_from_slice(&[self.signal, 0, 0, 0]);
         let crc = salted(salt, ACK_DOMAIN, &out[start..]);
         out.extend_from_slice(&crc.to_le_bytes());
@@ -278,10 +284,11 @@ impl Ack {
 
     pub(super) fn read(bytes: &[u8], salt: u64) -> Option<Self> {
         let bytes = bytes.get(..ACK)?;
-        (salted(salt, ACK_DOMAIN, &bytes[..12]) == u32_at(bytes, 12)).then(|| Self {
+        let crc = salted(salt, ACK_DOMAIN, &bytes[..ACK - 4]);
+        (crc == u32_at(bytes, ACK - 4)).then(|| Self {
             position: u32_at(bytes, 0),
-            records: u32_at(bytes, 4),
-            signal: bytes[8],
+            records: records_at(bytes, 4),
+            signal: bytes[28],
         })
     }
 }
@@ -301,6 +308,19 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     out
 }
 
+/// A number for each severity, the least severe first.
+fn records_at(bytes: &[u8], at: usize) -> [u32; SEVERITIES] {
+    std::array::from_fn(|index| u32_at(bytes, at + 4 * index))
+}
+
+fn records_bytes(records: &[u32; SEVERITIES]) -> [u8; 4 * SEVERITIES] {
+    let mut bytes = [0; 4 * SEVERITIES];
+    for (place, records) in bytes.chunks_exact_mut(4).zip(records) {
+        place.copy_from_slice(&records.to_le_bytes());
+    }
+    bytes
+}
+
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(array(bytes, at))
 }
@@ -314,15 +334,15 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 const SEGMENT_MAGIC: &[u8; 8] = b"OTLPSPOL";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const HEADER_COPY: usize = 48;
 /// Both copies of the segment's header.
 pub(super) const SEGMENT_HEADER: usize = 2 * HEADER_COPY;
 /// Not ASCII throughout, so that text rarely looks like it.
 pub(super) const ENTRY_MAGIC: [u8; 4] = [0xE5, b'n', b't', 0x01];
-pub(super) const ENTRY_HEADER: usize = 40;
+pub(super) const ENTRY_HEADER: usize = 56;
 const FOOTER_MAGIC: [u8; 4] = [0xE5, b'e', b'n', 0x01];
-pub(super) const FOOTER: usize = 64;
-pub(super) const ACK: usize = 16;
+pub(super) const FOOTER: usize = 224;
+pub(super) const ACK: usize = 36;
 /// Keeps acknowledgements apart from headers, whose positions are below 2^33.
 const ACK_DOMAIN: u64 = u64::MAX;

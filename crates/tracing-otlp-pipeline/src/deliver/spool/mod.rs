@@ -13,6 +13,7 @@ mod disk;
 mod entry;
 mod error;
 mod format;
+mod inbox;
 mod segment;
 mod settings;
 mod store;
@@ -41,9 +42,11 @@ pub use error::{Refusal, SpoolError};
 pub use settings::SpoolSettings;
 pub use store::{Recovered, SpoolCounts};
 
+use crate::{admit::Tally as Severities, settings::Signal};
 use disk::{Directory, Disk};
-use store::{Id, Store, Unopened};
-use worker::{Command, Shared};
+use entry::SEVERITIES;
+use inbox::{Command, Shared};
+use store::{Id, Signals, Store, Unopened};
 
 /// What the spool tells about itself, each once per change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,8 +113,8 @@ impl Spool {
     /// Takes the directory, looks through what earlier runs left, and starts the thread.
     ///
     /// Reads the ends of finished segments and the whole of those that a crash left unfinished
-    /// (usually one), so call it where reading some megabytes does not hurt. `on_event` runs on the
-    /// spool's thread.
+    /// (usually one), so call it where reading some megabytes does not hurt. Entries of other
+    /// signals than these stay where they are. `on_event` runs on the spool's thread.
     ///
     /// # Errors
     ///
@@ -119,19 +122,26 @@ impl Spool {
     /// directory is an error.
     pub fn open(
         settings: &SpoolSettings,
+        signals: &[Signal],
         on_event: impl Fn(&SpoolEvent) + Send + 'static,
     ) -> Result<(Self, Recovered), SpoolError> {
-        Self::open_on(Directory::new(settings.directory()), settings, on_event)
+        Self::open_on(
+            Directory::new(settings.directory()),
+            settings,
+            signals,
+            on_event,
+        )
     }
 
     fn open_on(
         disk: impl Disk,
         settings: &SpoolSettings,
+        signals: &[Signal],
         on_event: impl Fn(&SpoolEvent) + Send + 'static,
     ) -> Result<(Self, Recovered), SpoolError> {
         let directory = || settings.directory().to_owned();
         let clock = worker::Clock::start();
-        let opened = Store::open(disk, settings.bounds(), clock.now());
+        let opened = Store::open(disk, settings.bounds(), Signals::of(signals), clock.now());
         let (store, recovered) = opened.map_err(|error| match error {
             Unopened::Locked => SpoolError::Locked {
                 directory: directory(),
@@ -179,7 +189,8 @@ impl Spool {
         }
     }
 
-    /// The oldest entry that is not in flight, if there is one; in flight from now on.
+    /// The oldest entry that is not in flight and that somebody here can send, if there is one; in
+    /// flight from now on.
     ///
     /// Dropping the future, or the [`Replay`] without [`ack`](Replay::ack), gives it back.
     pub async fn next(&self) -> Option<Replay> {
@@ -281,6 +292,8 @@ impl Future for Ticket {
 pub struct Replay {
     id: Id,
     entry: Entry,
+    /// What of it is done with, by severity.
+    done: [u64; SEVERITIES],
     shared: Option<Arc<Shared>>,
 }
 
@@ -288,6 +301,15 @@ impl Replay {
     /// The entry.
     pub fn entry(&self) -> &Entry {
         &self.entry
+    }
+
+    /// So many records of it are done with, though the rest may not be: given back, the entry comes
+    /// again with all of them, but these are not counted again.
+    pub(crate) fn done(&mut self, records: Severities) {
+        let records: [u64; SEVERITIES] = records.into();
+        for (done, records) in self.done.iter_mut().zip(records) {
+            *done += records;
+        }
     }
 
     /// The entry is done with, delivered or not: it leaves the spool.
@@ -304,7 +326,7 @@ impl Replay {
 impl Drop for Replay {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
-            shared.command(Command::Release(self.id));
+            shared.command(Command::Release(self.id, self.done));
         }
     }
 }

@@ -18,14 +18,14 @@ use super::{
     entry::{self, Entry},
     settings::{Bounds, SpoolSettings},
     sim::{Fault, Random, SimDisk},
-    store::{Id, Now, Store, Unopened},
+    store::{Id, Now, Signals, Store, Unopened},
 };
 use crate::settings::{Protocol, Signal};
 
 const CONTENT_TYPE: &str = "application/x-protobuf";
 const DESTINATION: &str = "http://localhost:4318";
 /// Where the body begins in an entry, by the letter of the format.
-const BODY_AT: usize = 40 + 3 * 2 + CONTENT_TYPE.len() + DESTINATION.len();
+const BODY_AT: usize = 56 + 3 * 2 + CONTENT_TYPE.len() + DESTINATION.len();
 const SEGMENT_HEADER: u64 = 96;
 const MAX_AGE: u64 = 10_000;
 const SECOND: u64 = 1_000_000_000;
@@ -40,7 +40,7 @@ pub(super) fn entry(number: u64, size: usize, created: u64) -> Entry {
         } else {
             Signal::Logs
         },
-        records: number % 7 + 1,
+        records: std::array::from_fn(|band| (number + band as u64) % 4),
         created_at: entry::time(created),
         protocol: Protocol::HttpProtobuf,
         content_type: CONTENT_TYPE.into(),
@@ -129,6 +129,8 @@ struct Model<D: Disk> {
 /// One start of the store, up to its end.
 struct Session<D: Disk> {
     store: Store<D>,
+    /// What somebody here can send.
+    signals: Vec<Signal>,
     held: Vec<(Id, u64)>,
     seen: BTreeSet<u64>,
     last: Option<u64>,
@@ -175,6 +177,15 @@ impl<D: Disk> Model<D> {
         }
     }
 
+    /// Mostly all of them; some processes have a destination for one.
+    fn some_signals(&mut self) -> Vec<Signal> {
+        match self.random.below(10) {
+            0 => vec![Signal::Logs],
+            1 => vec![Signal::Traces],
+            _ => Signal::ALL.to_vec(),
+        }
+    }
+
     fn stopped(&self) -> bool {
         self.sim.as_ref().is_some_and(SimDisk::is_stopped)
     }
@@ -182,15 +193,15 @@ impl<D: Disk> Model<D> {
     /// Whether the files could be near the bound, with what is reserved for their ends.
     fn tight(&self, more: u64) -> bool {
         let Some(sim) = &self.sim else { return true };
-        let reserve = 16 * self.known.len() as u64 + 200 * (sim.names().len() as u64 + 2);
+        let reserve = 36 * self.known.len() as u64 + 400 * (sim.names().len() as u64 + 2);
         sim.used() + more + reserve > self.bounds.max_bytes
     }
 
-    fn start(&mut self) -> Option<Session<D>> {
+    fn start(&mut self, signals: &[Signal]) -> Option<Session<D>> {
         let tight = self.tight(0);
         let operations = self.sim.as_ref().map(SimDisk::operations);
         let now = self.now();
-        let open = || Store::open((self.open)(), self.bounds, now);
+        let open = || Store::open((self.open)(), self.bounds, Signals::of(signals), now);
         let is_locked = |error: &Unopened| matches!(error, Unopened::Locked);
         let opened = super::tests::patiently(open, is_locked);
         if let (Some(before), Some(sim)) = (operations, &self.sim) {
@@ -207,6 +218,7 @@ impl<D: Disk> Model<D> {
         self.evicted_unknown |= tight && (recovered.unreadable_files > 0 || self.stopped());
         Some(Session {
             store,
+            signals: signals.to_vec(),
             held: Vec::new(),
             seen: BTreeSet::new(),
             last: None,
@@ -286,6 +298,7 @@ impl<D: Disk> Model<D> {
         self.check(session, false);
         let (id, entry) = found?;
         let number = number_of(&entry);
+        assert!(session.signals.contains(&entry.signal), "of no use here");
         let known = self.known.get(&number).expect("an invented entry");
         assert_eq!(entry, known.entry, "a changed entry");
         assert!(
@@ -337,8 +350,13 @@ impl<D: Disk> Model<D> {
                 }
             }
             78..82 => {
-                if let Some((id, _)) = self.choose(session) {
-                    session.store.release(id);
+                if let Some((id, number)) = self.choose(session) {
+                    let known = &self.known[&number].entry;
+                    let mut done = [0; 6];
+                    if self.random.chance(30) {
+                        done = known.records.map(|records| self.random.below(records + 1));
+                    }
+                    session.store.release(id, &done);
                     // If its segment has left meanwhile, it leaves now.
                     self.check(session, true);
                 }
@@ -429,7 +447,7 @@ impl<D: Disk> Model<D> {
     fn verify(&mut self) {
         self.failing = false;
         let mut session = self
-            .start()
+            .start(&Signal::ALL)
             .expect("no content of the directory stops a start");
         let evictions = self.evicted > 0 || self.evicted_unknown;
         let mut found = BTreeSet::new();
@@ -443,7 +461,7 @@ impl<D: Disk> Model<D> {
         assert_eq!(spooled, found.len() as u64, "spooled, but never given out");
         if self.random.chance(20) {
             for id in ids {
-                session.store.release(id);
+                session.store.release(id, &[0; 6]);
             }
             let again = std::iter::from_fn(|| self.take(&mut session));
             let again: Vec<u64> = again.map(|(_, number)| number).collect();
@@ -514,7 +532,8 @@ fn torment(seed: u64, menu: Menu, crashes: u64) -> Stats {
             sim.fail(Fault::Failing);
             model.had_fault = true;
         }
-        match model.start() {
+        let signals = model.some_signals();
+        match model.start(&signals) {
             None => model.stats.in_open += 1,
             Some(mut session) => {
                 for _ in 0..8 + model.random.below(28) {
@@ -620,7 +639,8 @@ fn no_committed_entry_is_lost_on_the_file_system_of_this_machine() {
         };
         let mut model = Model::new(seed, menu, None, open);
         for _ in 0..20 {
-            let mut session = model.start().unwrap();
+            let signals = model.some_signals();
+            let mut session = model.start(&signals).unwrap();
             for _ in 0..10 + model.random.below(40) {
                 model.act(&mut session);
             }

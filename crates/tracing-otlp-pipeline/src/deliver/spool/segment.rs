@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     disk::DiskFile,
-    entry::Tally,
+    entry::{SEVERITIES, Tally},
     format::{self, Ack, ENTRY_HEADER, ENTRY_MAGIC, EntryHeader, FOOTER, Footer, SEGMENT_HEADER},
 };
 
@@ -39,6 +39,8 @@ pub(super) struct Segment {
     pub(super) acked: BTreeSet<u32>,
     /// Given out by the store: in flight, or to be given out again.
     pub(super) handed: BTreeMap<u32, Handed>,
+    /// Passed by the cursor, but of a signal that nobody here sends: for another process.
+    pub(super) kept: Tally,
     /// Acknowledgements on their way to the file.
     pub(super) acks: Vec<u8>,
     /// Acknowledgements are in the file that a crash of the system may take back.
@@ -57,10 +59,19 @@ pub(super) struct Segment {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Handed {
+    /// What of it is not done with.
     pub(super) tally: Tally,
-    pub(super) records: u32,
+    /// All of it, by severity.
+    pub(super) records: [u32; SEVERITIES],
     pub(super) signal: u8,
     pub(super) released: bool,
+}
+
+impl Handed {
+    /// Takes away what of it is done with.
+    pub(super) fn take(&mut self, done: &[u64; SEVERITIES]) -> Tally {
+        self.tally.take(&Tally::part(self.signal, *done))
+    }
 }
 
 impl Segment {
@@ -232,16 +243,19 @@ fn search<F: DiskFile>(
 /// What was found in a file.
 #[derive(Debug)]
 pub(super) enum Load {
-    /// A segment, and what had to be given up in it: bytes at the end, entries before.
-    Segment {
-        segment: Box<Segment>,
-        torn: u64,
-        corrupt: Tally,
-    },
-    /// Written by a newer version.
-    Newer,
+    Segment(Box<Loaded>),
+    /// Written by another version.
+    Foreign,
     /// No segment, or one without a readable beginning.
     Junk,
+}
+
+/// A segment, and what had to be given up in it: bytes at the end, entries before.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) segment: Segment,
+    pub(super) torn: u64,
+    pub(super) corrupt: Tally,
 }
 
 /// Reads a segment: its header and footer if it was finished, else all of it.
@@ -257,7 +271,7 @@ pub(super) fn load<F: DiskFile>(
     };
     let salt = match format::SegmentHeader::read(head) {
         format::HeaderRead::Ours(header) => header.salt,
-        format::HeaderRead::Newer => return Ok(Load::Newer),
+        format::HeaderRead::Foreign => return Ok(Load::Foreign),
         format::HeaderRead::Unreadable => return Ok(Load::Junk),
     };
     let mut segment = Segment {
@@ -289,11 +303,11 @@ pub(super) fn load<F: DiskFile>(
                     segment.live.take(&ack.tally());
                 }
             }
-            return Ok(Load::Segment {
-                segment: Box::new(segment),
+            return Ok(Load::Segment(Box::new(Loaded {
+                segment,
                 torn: 0,
                 corrupt: Tally::default(),
-            });
+            })));
         }
     }
 
@@ -333,11 +347,11 @@ pub(super) fn load<F: DiskFile>(
         at = next;
         segment.data_end = next;
     }
-    Ok(Load::Segment {
+    Ok(Load::Segment(Box::new(Loaded {
         torn: len - segment.data_end,
-        segment: Box::new(segment),
+        segment,
         corrupt,
-    })
+    })))
 }
 
 /// How much is read at once.

@@ -58,7 +58,11 @@ fn fresh(number: u64, size: usize) -> Entry {
 }
 
 fn open(settings: &SpoolSettings) -> (Spool, Recovered) {
-    patiently(|| Spool::open(settings, |_| {}), SpoolError::is_locked).unwrap()
+    patiently(
+        || Spool::open(settings, &Signal::ALL, |_| {}),
+        SpoolError::is_locked,
+    )
+    .unwrap()
 }
 
 /// Another test that starts a process may hold our lock for a moment: between `fork` and `exec`
@@ -158,7 +162,7 @@ fn nobody_has_to_wait_for_an_answer() {
     // Dropping the last handle ends the thread, which frees the directory.
     drop(spool);
     let until = soon();
-    while Spool::open(&settings, |_| {}).is_err() {
+    while Spool::open(&settings, &Signal::ALL, |_| {}).is_err() {
         assert!(Instant::now() < until);
         thread::sleep(Duration::from_millis(5));
     }
@@ -168,7 +172,7 @@ fn nobody_has_to_wait_for_an_answer() {
 fn an_append_is_durable_within_the_commit_interval_and_a_single_fsync() {
     let sim = SimDisk::new(1);
     let settings = SpoolSettings::new("sim").with_commit_interval(Duration::from_millis(50));
-    let (spool, _) = Spool::open_on(sim.clone(), &settings, |_| {}).unwrap();
+    let (spool, _) = Spool::open_on(sim.clone(), &settings, &Signal::ALL, |_| {}).unwrap();
     let before = sim.operations();
     let started = Instant::now();
     let tickets: Vec<_> = (1..=1000)
@@ -194,7 +198,7 @@ fn a_second_user_of_the_directory_is_told_so() {
     let directory = Temporary::new();
     let settings = SpoolSettings::new(directory.path());
     let (spool, _) = open(&settings);
-    let refused = Spool::open(&settings, |_| {}).unwrap_err();
+    let refused = Spool::open(&settings, &Signal::ALL, |_| {}).unwrap_err();
     assert!(refused.is_locked());
     assert!(refused.to_string().contains("in use by another process"));
     // Another process too.
@@ -218,7 +222,7 @@ fn a_full_disk_gives_entries_back_says_so_once_and_is_tried_again() {
                 panic!("a callback may do that");
             }
         };
-        let (spool, _) = Spool::open_on(sim.clone(), &settings, on_event).unwrap();
+        let (spool, _) = Spool::open_on(sim.clone(), &settings, &Signal::ALL, on_event).unwrap();
         block_on(async {
             spool.append(fresh(1, 10)).unwrap().await.unwrap();
             sim.fail(fault);
@@ -316,6 +320,37 @@ fn too_old_entries_leave_whole_segments_and_one_by_one() {
     );
 }
 
+#[test]
+fn what_nobody_here_sends_is_passed_over_at_once_and_is_there_at_the_next_start() {
+    let directory = Temporary::new();
+    let settings = SpoolSettings::new(directory.path()).with_segment_bytes(SMALL_SEGMENT);
+    let (spool, _) = open(&settings);
+    block_on(async {
+        for number in 1..=99 {
+            spool.append(fresh(number, 500)).unwrap().await.unwrap();
+        }
+    });
+    assert!(spool.shutdown(soon()));
+    let is_span = |number: &u64| number % 3 == 0;
+    let wanted = [[Signal::Logs], [Signal::Traces]];
+    for (signals, already) in wanted.iter().zip([0, 66]) {
+        let open = || Spool::open(&settings, signals, |_| {});
+        let (spool, recovered) = patiently(open, SpoolError::is_locked).unwrap();
+        assert_eq!(recovered.spooled.entries(), 99 - already);
+        let logs = signals == &[Signal::Logs];
+        let expected: Vec<u64> = (1..=99).filter(|n| is_span(n) != logs).collect();
+        block_on(async {
+            assert_eq!(drain(&spool).await, expected);
+            assert!(spool.sync().await);
+        });
+        let counts = spool.counts();
+        assert_eq!(counts.acked.entries(), expected.len() as u64);
+        assert_eq!(counts.spooled.entries(), 33 * u64::from(logs));
+        assert_eq!(counts.corrupt.entries(), 0);
+        assert!(spool.shutdown(soon()));
+    }
+}
+
 fn files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap();
     entries
@@ -363,28 +398,31 @@ fn garbage_of_any_kind_does_not_stop_a_start() {
 }
 
 #[test]
-fn a_segment_of_a_newer_version_is_left_alone() {
-    let directory = Temporary::new();
-    let settings = SpoolSettings::new(directory.path());
-    let (spool, _) = open(&settings);
-    block_on(async { spool.append(fresh(1, 10)).unwrap().await.unwrap() });
-    assert!(spool.shutdown(soon()));
-    let path = directory.path().join("spool-0000000000000001.seg");
-    let mut bytes = fs::read(&path).unwrap();
-    for start in [0, 48] {
-        bytes[start + 8] = 2;
-        let crc = crc32c::crc32c(&bytes[start..start + 40]);
-        bytes[start + 40..start + 44].copy_from_slice(&crc.to_le_bytes());
+fn a_segment_of_another_version_is_left_alone() {
+    for version in [1, 3] {
+        let directory = Temporary::new();
+        let settings = SpoolSettings::new(directory.path());
+        let (spool, _) = open(&settings);
+        block_on(async { spool.append(fresh(1, 10)).unwrap().await.unwrap() });
+        assert!(spool.shutdown(soon()));
+        let path = directory.path().join("spool-0000000000000001.seg");
+        let mut bytes = fs::read(&path).unwrap();
+        for start in [0, 48] {
+            assert_eq!(bytes[start + 8], 2);
+            bytes[start + 8] = version;
+            let crc = crc32c::crc32c(&bytes[start..start + 40]);
+            bytes[start + 40..start + 44].copy_from_slice(&crc.to_le_bytes());
+        }
+        fs::write(&path, &bytes).unwrap();
+        let (spool, recovered) = open(&settings);
+        assert_eq!(recovered.spooled.entries(), 0);
+        block_on(async {
+            assert!(spool.next().await.is_none());
+            spool.append(fresh(2, 10)).unwrap().await.unwrap();
+        });
+        assert!(spool.shutdown(soon()));
+        assert_eq!(fs::read(&path).unwrap(), bytes);
     }
-    fs::write(&path, &bytes).unwrap();
-    let (spool, recovered) = open(&settings);
-    assert_eq!(recovered.spooled.entries(), 0);
-    block_on(async {
-        assert!(spool.next().await.is_none());
-        spool.append(fresh(2, 10)).unwrap().await.unwrap();
-    });
-    assert!(spool.shutdown(soon()));
-    assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
 #[test]
@@ -412,7 +450,7 @@ fn a_body_that_looks_like_an_entry_is_not_one() {
     let (spool, _) = open(&settings);
     block_on(async { assert_eq!(drain(&spool).await, [3]) });
     assert_eq!(spool.counts().corrupt.entries(), 1);
-    assert_eq!(spool.counts().corrupt.all_records(), 3);
+    assert_eq!(spool.counts().corrupt.all_records(), 2 + 3 + 1 + 2 + 3);
 }
 
 #[test]
@@ -431,7 +469,7 @@ fn an_entry_carries_a_request_there_and_back() {
             severities: 9.into(),
             source: None,
         };
-        let entry = Entry::of(&request, Protocol::Grpc, Arc::from("key"));
+        let entry = Entry::of(&request, Protocol::Grpc);
         let again = entry.to_request().unwrap();
         assert_eq!(format!("{again:?}"), format!("{request:?}"));
         assert_eq!(again.content_type, content_type);
@@ -472,7 +510,7 @@ fn a_directory_that_cannot_be_used_is_an_error_with_a_reason() {
     let directory = Temporary::new();
     let file = directory.path().join("file");
     fs::write(&file, b"").unwrap();
-    let error = Spool::open(&SpoolSettings::new(&file), |_| {}).unwrap_err();
+    let error = Spool::open(&SpoolSettings::new(&file), &Signal::ALL, |_| {}).unwrap_err();
     assert!(!error.is_locked());
     assert!(
         error.to_string().starts_with("cannot create the spool"),
@@ -481,7 +519,7 @@ fn a_directory_that_cannot_be_used_is_an_error_with_a_reason() {
     assert!(std::error::Error::source(&error).is_some());
     // Nobody can create anything there, root neither.
     #[cfg(target_os = "linux")]
-    Spool::open(&SpoolSettings::new("/proc/spool"), |_| {}).unwrap_err();
+    Spool::open(&SpoolSettings::new("/proc/spool"), &Signal::ALL, |_| {}).unwrap_err();
 }
 
 #[cfg(target_os = "linux")]
@@ -540,7 +578,11 @@ fn a_real_file_system_that_is_full_or_read_only_is_borne() {
     block_on(async { assert_eq!(drain(&spool).await, kept) });
     assert!(spool.shutdown(soon()));
     assert!(mount(&["-o", "remount,ro"]));
-    let error = patiently(|| Spool::open(&settings, |_| {}), SpoolError::is_locked).unwrap_err();
+    let error = patiently(
+        || Spool::open(&settings, &Signal::ALL, |_| {}),
+        SpoolError::is_locked,
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("Read-only"), "{error}");
 }
 
@@ -633,7 +675,7 @@ fn child() {
         .with_segment_bytes(SMALL_SEGMENT)
         .with_commit_interval(Duration::from_millis(2));
     println!();
-    match (role.as_str(), Spool::open(&settings, |_| {})) {
+    match (role.as_str(), Spool::open(&settings, &Signal::ALL, |_| {})) {
         ("append", Ok((spool, _))) => block_on(async {
             for first in (1..).step_by(20) {
                 let numbers = first..first + 20;

@@ -1,209 +1,28 @@
 //! The thread that reads and writes.
 //!
-//! Part of `spool`, above `store`. Entries collect in the inbox until the commit interval is over
-//! or enough of them wait, then share one `fsync`; everything else is done at once.
+//! Part of `spool`, between the `inbox` and the `store`. Entries collect until the commit interval
+//! is over or enough of them wait, then share one `fsync`; everything else is done at once.
 
 use std::{
     collections::VecDeque,
-    fmt, io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    io,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
 use opentelemetry::Context;
-use tokio::sync::oneshot;
 
 use super::{
-    Replay, SpoolEvent, SpoolState,
+    Replay, SpoolEvent,
     disk::Disk,
-    entry::{self, Entry},
+    entry::{self, SEVERITIES},
     error::Refusal,
+    inbox::{Command, Durable, Shared, Work},
     settings::SpoolSettings,
-    store::{Id, Now, SpoolCounts, Store},
+    store::{Now, Store},
 };
 use crate::unwind::caught;
-
-type Durable = oneshot::Sender<Result<(), Refusal>>;
-
-/// What is asked of the thread besides writing.
-pub(super) enum Command {
-    Next(oneshot::Sender<Option<Replay>>),
-    Ack(Id),
-    Release(Id),
-    Sync(oneshot::Sender<bool>),
-    Close(Option<mpsc::SyncSender<bool>>),
-}
-
-/// Between the handles and the thread.
-pub(super) struct Shared {
-    inbox: Mutex<Inbox>,
-    changed: Condvar,
-}
-
-struct Inbox {
-    entries: VecDeque<(Entry, Durable)>,
-    bytes: usize,
-    commands: VecDeque<Command>,
-    /// The thread sleeps and nothing but an entry will wake it.
-    idle: bool,
-    /// Enough entries for a commit before the interval is over.
-    commit_bytes: usize,
-    /// Degraded: entries are refused until then.
-    refuse_until: Option<Instant>,
-    state: SpoolState,
-    counts: SpoolCounts,
-    /// The thread is gone; whether it ended well.
-    ended: Option<bool>,
-}
-
-impl Shared {
-    pub(super) fn new(counts: &SpoolCounts) -> Self {
-        Self {
-            inbox: Mutex::new(Inbox {
-                entries: VecDeque::new(),
-                bytes: 0,
-                commands: VecDeque::new(),
-                idle: false,
-                commit_bytes: usize::MAX,
-                refuse_until: None,
-                state: SpoolState::Working,
-                counts: *counts,
-                ended: None,
-            }),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn push(
-        &self,
-        entry: &Entry,
-    ) -> Result<oneshot::Receiver<Result<(), Refusal>>, Refusal> {
-        let size = entry.body.len() + ENTRY_OVERHEAD;
-        let mut inbox = self.lock();
-        if inbox.state == SpoolState::Closed {
-            return Err(Refusal::Closed);
-        }
-        if inbox
-            .refuse_until
-            .is_some_and(|until| Instant::now() < until)
-        {
-            return Err(Refusal::Degraded);
-        }
-        if !inbox.entries.is_empty() && inbox.bytes + size > MAX_WAITING_BYTES {
-            return Err(Refusal::Busy);
-        }
-        let (reply, durable) = oneshot::channel();
-        inbox.entries.push_back((entry.clone(), reply));
-        let before = inbox.bytes;
-        inbox.bytes += size;
-        let full = before < inbox.commit_bytes && inbox.bytes >= inbox.commit_bytes;
-        let wake = std::mem::take(&mut inbox.idle) || full;
-        drop(inbox);
-        if wake {
-            self.changed.notify_one();
-        }
-        Ok(durable)
-    }
-
-    pub(super) fn command(&self, command: Command) {
-        let mut inbox = self.lock();
-        if inbox.ended.is_some() {
-            // Dropping the command answers it.
-            return;
-        }
-        inbox.commands.push_back(command);
-        drop(inbox);
-        self.changed.notify_one();
-    }
-
-    pub(super) fn counts(&self) -> SpoolCounts {
-        self.lock().counts
-    }
-
-    pub(super) fn state(&self) -> SpoolState {
-        self.lock().state.clone()
-    }
-
-    pub(super) fn closed_well(&self) -> bool {
-        self.lock().ended == Some(true)
-    }
-
-    /// Waits until there is a command, or the time has come, or entries for a commit. Without a
-    /// time the first entry is enough.
-    fn wait(&self, until: Option<Instant>, group: bool) -> Work {
-        let mut inbox = self.lock();
-        loop {
-            let due = until.is_some_and(|until| Instant::now() >= until);
-            let entries = if group {
-                inbox.bytes >= inbox.commit_bytes
-            } else {
-                !inbox.entries.is_empty()
-            };
-            if due || entries || !inbox.commands.is_empty() {
-                inbox.bytes = 0;
-                return Work {
-                    entries: std::mem::take(&mut inbox.entries),
-                    commands: std::mem::take(&mut inbox.commands),
-                };
-            }
-            inbox.idle = !group;
-            inbox = match until {
-                None => self
-                    .changed
-                    .wait(inbox)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    let (inbox, _) = self
-                        .changed
-                        .wait_timeout(inbox, left)
-                        .unwrap_or_else(PoisonError::into_inner);
-                    inbox
-                }
-            };
-            inbox.idle = false;
-        }
-    }
-
-    /// No entry and no command gets in any more. What is returned must be dropped, or answered.
-    fn end(&self, well: bool) -> Work {
-        let work = self.close();
-        let mut inbox = self.lock();
-        inbox.ended = Some(well);
-        let mut commands = work.commands;
-        commands.append(&mut inbox.commands);
-        Work {
-            entries: work.entries,
-            commands,
-        }
-    }
-
-    fn close(&self) -> Work {
-        let mut inbox = self.lock();
-        inbox.state = SpoolState::Closed;
-        Work {
-            entries: std::mem::take(&mut inbox.entries),
-            commands: std::mem::take(&mut inbox.commands),
-        }
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-#[derive(Default)]
-struct Work {
-    entries: VecDeque<(Entry, Durable)>,
-    commands: VecDeque<Command>,
-}
 
 /// Both clocks of the system.
 #[derive(Debug, Clone, Copy)]
@@ -237,7 +56,7 @@ pub(super) fn start<D: Disk>(
     on_event: OnEvent,
 ) -> io::Result<()> {
     let commit_bytes = settings.bounds().commit_bytes;
-    shared.lock().commit_bytes = usize::try_from(commit_bytes).unwrap_or(usize::MAX);
+    shared.commit_at(usize::try_from(commit_bytes).unwrap_or(usize::MAX));
     let mut worker = Worker {
         store,
         shared,
@@ -378,15 +197,12 @@ impl<D: Disk> Worker<D> {
             .map_or(FIRST_PAUSE, |trouble| (trouble.pause * 2).min(LAST_PAUSE));
         let until = Instant::now() + pause;
         let first = self.trouble.replace(Trouble { pause, until }).is_none();
-        let mut inbox = self.shared.lock();
-        inbox.refuse_until = Some(until);
         if !first {
+            self.shared.refuse(until, None);
             return None;
         }
         let reason = error.to_string();
-        inbox.state = SpoolState::Degraded {
-            reason: reason.clone(),
-        };
+        self.shared.refuse(until, Some(&reason));
         Some(SpoolEvent::Degraded { reason })
     }
 
@@ -399,6 +215,7 @@ impl<D: Disk> Worker<D> {
                 let _ = reply.send(found.map(|(id, entry)| Replay {
                     id,
                     entry,
+                    done: [0; SEVERITIES],
                     shared: Some(Arc::clone(&self.shared)),
                 }));
             }
@@ -408,7 +225,7 @@ impl<D: Disk> Worker<D> {
                 self.acks_until
                     .get_or_insert_with(|| Instant::now() + interval);
             }
-            Command::Release(id) => self.store.release(id),
+            Command::Release(id, done) => self.store.release(id, &done),
             Command::Sync(reply) => {
                 self.commit();
                 self.acks_until = None;
@@ -434,7 +251,7 @@ impl<D: Disk> Worker<D> {
         for command in commands {
             match command {
                 Command::Ack(id) => self.store.ack(id),
-                Command::Release(id) => self.store.release(id),
+                Command::Release(id, done) => self.store.release(id, &done),
                 Command::Close(reply) => closers.extend(reply),
                 Command::Next(_) | Command::Sync(_) => {}
             }
@@ -445,13 +262,8 @@ impl<D: Disk> Worker<D> {
     }
 
     fn publish(&self) {
-        let counts = self.store.counts();
-        let mut inbox = self.shared.lock();
-        inbox.counts = counts;
-        if self.trouble.is_none() && inbox.state != SpoolState::Closed {
-            inbox.refuse_until = None;
-            inbox.state = SpoolState::Working;
-        }
+        self.shared
+            .publish(&self.store.counts(), self.trouble.is_none());
     }
 }
 
@@ -460,7 +272,3 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long the disk is left alone after a failure, doubling up to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
-/// How much may wait for the thread, beside what it commits.
-const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
-/// Roughly what an entry takes besides its body.
-const ENTRY_OVERHEAD: usize = 256;

@@ -29,6 +29,7 @@ thread_local! {
 /// True while the thread-locals of this thread are being dropped: the current OpenTelemetry
 /// context can no longer be asked for without a panic, which would abort the process.
 #[doc(hidden)]
+#[inline]
 pub fn thread_is_ending() -> bool {
     ALIVE.try_with(|_| ()).is_err()
 }
@@ -39,9 +40,42 @@ pub fn is_suppressed() -> bool {
     !thread_is_ending() && Context::is_current_telemetry_suppressed()
 }
 
+/// What a thread is in the middle of.
+struct Here {
+    formatting: Cell<u8>,
+    emitting: Cell<bool>,
+    /// What the record weighs that is being emitted, where that is known.
+    weight: Cell<Option<Weight>>,
+}
+
 thread_local! {
-    static FORMATTING: Cell<u8> = const { Cell::new(0) };
-    static EMITTING: Cell<bool> = const { Cell::new(false) };
+    // Together, and without a destructor: one address, and there as long as the thread is.
+    static HERE: Here = const {
+        Here {
+            formatting: Cell::new(0),
+            emitting: Cell::new(false),
+            weight: Cell::new(None),
+        }
+    };
+}
+
+/// What a record holds, counted while it was made: for who bounds records by their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
+pub struct Weight {
+    /// Attributes, all of them texts, numbers and truth values.
+    pub attributes: u32,
+    /// Bytes in the texts of body and attribute values.
+    pub text_bytes: u32,
+}
+
+/// What the record weighs that this thread is handing to its logger right now, if its layer
+/// [tells](crate::LogLayer::with_weights_told).
+///
+/// It can be asked once for each record: what a processor emits in between is another one.
+#[inline]
+pub fn weight_in_hand() -> Option<Weight> {
+    HERE.with(|here| here.weight.take())
 }
 
 /// How deep events may sit inside the formatting of other events' fields.
@@ -56,9 +90,7 @@ const MAX_FORMATTING_DEPTH: u8 = 1;
 /// crash of the application.
 #[doc(hidden)]
 pub fn is_formatting() -> bool {
-    FORMATTING
-        .try_with(|depth| depth.get() > 0)
-        .unwrap_or(false)
+    HERE.with(|here| here.formatting.get() > 0)
 }
 
 /// Runs user code that renders a value, with panics caught; `None` where it panicked.
@@ -67,10 +99,10 @@ pub fn formatting<R>(render: impl FnOnce() -> R) -> Option<R> {
     struct Leave;
     impl Drop for Leave {
         fn drop(&mut self) {
-            let _ = FORMATTING.try_with(|depth| depth.set(depth.get().saturating_sub(1)));
+            HERE.with(|here| here.formatting.set(here.formatting.get().saturating_sub(1)));
         }
     }
-    let _ = FORMATTING.try_with(|depth| depth.set(depth.get().saturating_add(1)));
+    HERE.with(|here| here.formatting.set(here.formatting.get().saturating_add(1)));
     let _leave = Leave;
     caught(render)
 }
@@ -89,25 +121,35 @@ pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
 
 /// May an event be worked on now? Not inside the emission of another, and not too deep.
 #[doc(hidden)]
+#[inline]
 pub fn may_enter() -> bool {
-    let emitting = EMITTING.try_with(Cell::get).unwrap_or(false);
-    let depth = FORMATTING.try_with(Cell::get).unwrap_or(0);
-    !emitting && depth <= MAX_FORMATTING_DEPTH
+    HERE.with(|here| !here.emitting.get() && here.formatting.get() <= MAX_FORMATTING_DEPTH)
 }
 
 /// Marks this thread as emitting, so that what processors log does not come back in.
 #[doc(hidden)]
 pub fn emitting<R>(emit: impl FnOnce() -> R) -> R {
-    struct Leave(bool);
+    emitting_weighed(None, emit)
+}
+
+/// The same with a record in hand that weighs this much.
+pub(crate) fn emitting_weighed<R>(weight: Option<Weight>, emit: impl FnOnce() -> R) -> R {
+    struct Leave {
+        was_emitting: bool,
+        weight: Option<Weight>,
+    }
     impl Drop for Leave {
         fn drop(&mut self) {
-            let _ = EMITTING.try_with(|emitting| emitting.set(self.0));
+            HERE.with(|here| {
+                here.emitting.set(self.was_emitting);
+                here.weight.set(self.weight);
+            });
         }
     }
-    let before = EMITTING
-        .try_with(|emitting| emitting.replace(true))
-        .unwrap_or(false);
-    let _leave = Leave(before);
+    let _leave = HERE.with(|here| Leave {
+        was_emitting: here.emitting.replace(true),
+        weight: here.weight.replace(weight),
+    });
     emit()
 }
 
@@ -129,6 +171,21 @@ mod tests {
             formatting(|| assert!(!may_enter()));
             assert!(may_enter());
         });
+    }
+
+    #[test]
+    fn the_weight_in_hand_is_told_once_and_gone_when_the_record_is() {
+        let weight = Weight {
+            attributes: 1,
+            text_bytes: 2,
+        };
+        emitting_weighed(Some(weight), || {
+            emitting(|| assert_eq!(weight_in_hand(), None));
+            assert_eq!(weight_in_hand(), Some(weight));
+            assert_eq!(weight_in_hand(), None);
+        });
+        emitting_weighed(Some(weight), || ());
+        assert_eq!(weight_in_hand(), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{AnyValue, Logger, LoggerProvider, Severity};
-use opentelemetry::trace::SpanContext;
+use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -17,15 +17,16 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::capture::callsite::{Callsites, Facts};
 use crate::capture::fields::Fields;
-use crate::capture::spans::{self, LayerId};
+use crate::capture::spans::{self, LayerId, Node, Spans};
+use crate::capture::text::Text;
 use crate::counts::LayerCounts;
 use crate::draft::Draft;
 #[cfg(feature = "log")]
-use crate::draft::limits;
-use crate::emit::emit;
+use crate::draft::{UNWEIGHED, keys::Mark, limits};
+use crate::emit::{Envelope, emit};
 use crate::guard;
 use crate::link::policy::Link;
-use crate::link::{Linker, has_span, is_same};
+use crate::link::{Ids, Linker, Surroundings, has_span, is_same};
 use crate::settings::{Limits, Settings, SpanFields, UnsampledPolicy};
 
 /// Turns `tracing` events into OpenTelemetry log records.
@@ -42,6 +43,7 @@ pub struct LogLayer<L> {
     id: LayerId,
     settings: Settings,
     callsites: Callsites<L>,
+    spans: Spans,
     linker: Linker,
     counts: LayerCounts,
 }
@@ -58,6 +60,7 @@ impl<L> LogLayer<L> {
             id: LayerId::next(),
             settings: Settings::default(),
             callsites: Callsites::new(provider.clone()),
+            spans: Spans::new(),
             linker: Linker::new(),
             counts: LayerCounts::default(),
         }
@@ -139,6 +142,17 @@ impl<L> LogLayer<L> {
         self
     }
 
+    /// Keeps the sum of what each record holds ready for whoever bounds records by their bytes, so
+    /// that its attributes need not be looked at again. Default: off.
+    ///
+    /// Only for a layer whose records reach that one untouched, on the same thread.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_weights_told(mut self, on: bool) -> Self {
+        self.settings.tells_weights = on;
+        self
+    }
+
     /// Counts into this handle, which other layers may share. Default: one of its own.
     #[must_use]
     pub fn with_counts(mut self, counts: &LayerCounts) -> Self {
@@ -173,25 +187,31 @@ where
         if self.settings.span_fields.is_off() {
             return;
         }
-        if let Some(span) = ctx.span(id) {
-            let _ = guard::caught(|| spans::keep(self.id, attributes, &span, &self.settings));
-        }
+        let _ = guard::caught(|| {
+            let parent = self.parent_of(attributes, id, &ctx);
+            self.spans.keep(attributes, id, parent, &self.settings);
+        });
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
         if self.settings.span_fields.is_off() {
             return;
         }
-        if let Some(span) = ctx.span(id) {
-            let _ = guard::caught(|| spans::update(self.id, values, &span, &self.settings));
+        let _ = guard::caught(|| self.spans.update(values, id, &self.settings));
+    }
+
+    fn on_close(&self, id: Id, _: Context<'_, S>) {
+        if self.settings.span_fields.is_off() {
+            return;
         }
+        self.spans.forget(&id);
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
         let node = if self.settings.span_fields.is_off() {
             None
         } else {
-            ctx.span(id).and_then(|span| spans::node_of(self.id, &span))
+            self.spans.node(id)
         };
         spans::enter(self.id, id.clone(), node);
         if !self.linker.knows_dispatch() {
@@ -205,19 +225,20 @@ where
         spans::exit(self.id, id);
     }
 
-    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if guard::thread_is_ending() {
             self.counts.0.at_thread_end.add(*event.metadata().level());
             return;
         }
-        if guard::is_suppressed() {
+        let surroundings = Surroundings::look();
+        if surroundings.suppressed {
             return;
         }
         if !guard::may_enter() {
             self.counts.0.reentrant.add(*event.metadata().level());
             return;
         }
-        if guard::caught(|| self.take(event, &ctx)).is_none() {
+        if guard::caught(|| self.take(event, &surroundings)).is_none() {
             self.counts.0.panicked.add(*event.metadata().level());
         }
     }
@@ -227,28 +248,22 @@ impl<L> LogLayer<L>
 where
     L: Logger + Send + Sync + 'static,
 {
-    fn take<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
-    where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
-        // The one clock read: both of a record's times.
-        let time = SystemTime::now();
+    fn take(&self, event: &Event<'_>, surroundings: &Surroundings) {
         self.linker.learn(|dispatch| is_same(dispatch, self));
         let facts = self.callsites.facts(event.metadata(), &self.settings);
-        let span = self.span_of(event);
-        if span.is_some() {
-            self.counts.0.found_span();
-        }
+        let span = self.span_of(event, surroundings);
         let link = Link::decide(span, self.settings.unsampled, facts.severity);
         if link == Link::Dropped {
             self.counts.0.unsampled.add(*event.metadata().level());
             return;
         }
+        let has_span = surroundings.has_span;
         if facts.is_log {
             #[cfg(feature = "log")]
-            self.take_log(event, ctx, time, &facts, &link);
+            self.take_log(event, facts, link, has_span);
             return;
         }
+        // Room is asked for before the work.
         if !facts
             .logger
             .event_enabled(facts.severity, facts.target, facts.event_name)
@@ -256,14 +271,25 @@ where
             self.refused(event, facts.severity);
             return;
         }
-        let mut draft = Draft::new(&self.settings.limits, facts.capacity);
+        // The one clock read: both of a record's times.
+        let time = SystemTime::now();
+        let mut draft = Draft::new(&self.settings.limits, &facts.fields);
         event.record(&mut Fields(&mut draft));
         draft.recognise_error();
         if self.settings.source {
-            source(&mut draft, facts.file, facts.line, facts.module);
+            if let Some(file) = facts.file {
+                draft.add_own("code.file.path", AnyValue::String(file.into()), file.len());
+            }
+            if let Some(line) = facts.line {
+                draft.add_own("code.line.number", AnyValue::Int(line), 0);
+            }
+            if let Some(module) = facts.module {
+                let value = AnyValue::String(module.into());
+                draft.add_own("code.module.name", value, module.len());
+            }
         }
-        self.surroundings(&mut draft, event, ctx, &link);
-        self.hand_over(&facts.logger, time, &facts, &link, draft);
+        self.surroundings(&mut draft, event, link);
+        self.hand_over(&facts.logger, time, facts, link, has_span, draft);
     }
 
     #[cold]
@@ -276,19 +302,11 @@ where
 
     /// An event of the `log` crate's bridge: what is known of it stands in its fields.
     #[cfg(feature = "log")]
-    fn take_log<S>(
-        &self,
-        event: &Event<'_>,
-        ctx: &Context<'_, S>,
-        time: SystemTime,
-        facts: &Facts<L>,
-        link: &Link,
-    ) where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
+    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, link: Link, has_span: bool) {
         use crate::capture::log_records::{LogFields, with_key_values};
 
-        let mut draft = Draft::new(&self.settings.limits, facts.capacity);
+        let time = SystemTime::now();
+        let mut draft = Draft::new(&self.settings.limits, &facts.fields);
         let mut reader = LogFields {
             place: crate::capture::log_records::Place::default(),
             rest: Fields(&mut draft),
@@ -302,62 +320,96 @@ where
             return;
         }
         let limit = self.settings.limits.value_length;
-        with_key_values(|key, value| draft.set(key.to_owned(), limits::cut(value, limit)));
+        with_key_values(|key, value| {
+            let value = limits::cut(value, limit);
+            draft.set(key.to_owned().into(), Mark::of(key), value, UNWEIGHED);
+        });
         if self.settings.source {
             let module = place.module.filter(|module| module != target);
-            source(&mut draft, place.file, place.line, module);
+            if let Some(file) = place.file {
+                draft.add_text("code.file.path", Text::of(&file));
+            }
+            if let Some(line) = place.line {
+                draft.add_own("code.line.number", AnyValue::Int(line), 0);
+            }
+            if let Some(module) = module {
+                draft.add_text("code.module.name", Text::of(&module));
+            }
         }
-        self.surroundings(&mut draft, event, ctx, link);
-        self.hand_over(&*logger, time, facts, link, draft);
+        self.surroundings(&mut draft, event, link);
+        self.hand_over(&*logger, time, facts, link, has_span, draft);
     }
 
     /// The span that the event belongs to.
-    fn span_of(&self, event: &Event<'_>) -> Option<SpanContext> {
-        let found = self.linker.span_context(event);
-        if found.is_some() || !event.is_contextual() {
-            return found;
+    fn span_of(&self, event: &Event<'_>, surroundings: &Surroundings) -> Option<Ids> {
+        if event.is_contextual() && surroundings.span.is_some() {
+            self.counts.0.found_span();
+            return surroundings.span;
         }
-        // No current context: a trace layer that does not activate contexts may still have it.
-        let (id, _) = spans::current(self.id)?;
-        self.linker.with_exported(&id, |cx| {
-            use opentelemetry::trace::TraceContextExt as _;
-            cx.span().span_context().clone()
+        let through = |id: &Id| {
+            self.linker
+                .with_exported(id, |cx| Ids::of(cx.span().span_context()))
+        };
+        let found = if let Some(id) = event.parent() {
+            through(id)
+        } else if event.is_contextual() {
+            // No current context: a trace layer that does not activate contexts may still have it.
+            let id = spans::current(self.id, |id, _| id.clone())?;
+            through(&id)
+        } else {
+            None
+        };
+        if found.is_some() {
+            self.counts.0.found_span();
+        }
+        found.flatten()
+    }
+
+    /// What is kept of the span that a new one is in.
+    fn parent_of<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        ctx: &Context<'_, S>,
+    ) -> Option<Arc<Node>>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if attributes.is_root() {
+            return None;
+        }
+        let Some(parent) = attributes.parent() else {
+            return spans::current(self.id, |_, node| node.map(Arc::clone)).flatten();
+        };
+        self.spans.node(parent).or_else(|| {
+            // Hidden from this layer by a filter: the nearest above it that is not.
+            let parent = ctx.span(id)?.parent()?;
+            self.spans.node(&parent.id())
         })
     }
 
     /// What stands around the event: its thread, its unsampled ids, its spans' fields.
-    fn surroundings<S>(
-        &self,
-        draft: &mut Draft<'_>,
-        event: &Event<'_>,
-        ctx: &Context<'_, S>,
-        link: &Link,
-    ) where
-        S: Subscriber + for<'span> LookupSpan<'span>,
-    {
+    fn surroundings(&self, draft: &mut Draft<'_>, event: &Event<'_>, link: Link) {
         if self.settings.thread {
             thread(draft);
         }
         if let Link::Attributes(span) = link {
-            draft.add("trace_id", || {
-                AnyValue::String(span.trace_id().to_string().into())
-            });
-            draft.add("span_id", || {
-                AnyValue::String(span.span_id().to_string().into())
-            });
+            draft.add_text("trace_id", Text::of(&span.trace_id.to_string()));
+            draft.add_text("span_id", Text::of(&span.span_id.to_string()));
         }
         if self.settings.span_fields.is_off() {
             return;
         }
-        let node = if let Some(id) = event.parent() {
-            ctx.span(id).and_then(|span| spans::node_of(self.id, &span))
+        if let Some(id) = event.parent() {
+            if let Some(node) = self.spans.node(id) {
+                spans::describe(draft, &node, &self.settings);
+            }
         } else if event.is_contextual() {
-            spans::current(self.id).and_then(|(_, node)| node)
-        } else {
-            None
-        };
-        if let Some(node) = node {
-            spans::describe(draft, &node, &self.settings);
+            spans::current(self.id, |_, node| {
+                if let Some(node) = node {
+                    spans::describe(draft, node, &self.settings);
+                }
+            });
         }
     }
 
@@ -366,33 +418,22 @@ where
         logger: &L,
         time: SystemTime,
         facts: &Facts<L>,
-        link: &Link,
+        link: Link,
+        has_span: bool,
         mut draft: Draft<'_>,
     ) {
         draft.finish();
         let dropped = draft.dropped;
-        let severity = draft.severity.unwrap_or(facts.severity);
-        let name = draft.event_name.or(facts.event_name);
-        emit(logger, time, severity, name, link, draft);
+        let envelope = Envelope {
+            time,
+            severity: draft.severity.unwrap_or(facts.severity),
+            event_name: draft.event_name.or(facts.event_name),
+            link,
+            has_span,
+            tells_weight: self.settings.tells_weights,
+        };
+        emit(logger, &envelope, draft);
         self.counts.0.handed_over(dropped);
-    }
-}
-
-/// Where the event stands in the code, unless it says so itself.
-fn source<T: Into<opentelemetry::StringValue>>(
-    draft: &mut Draft<'_>,
-    file: Option<T>,
-    line: Option<i64>,
-    module: Option<T>,
-) {
-    if let Some(file) = file {
-        draft.add("code.file.path", || AnyValue::String(file.into()));
-    }
-    if let Some(line) = line {
-        draft.add("code.line.number", || AnyValue::Int(line));
-    }
-    if let Some(module) = module {
-        draft.add("code.module.name", || AnyValue::String(module.into()));
     }
 }
 
@@ -405,10 +446,9 @@ fn thread(draft: &mut Draft<'_>) {
         };
     }
     if let Some(id) = THREAD.try_with(|id| *id).ok().flatten() {
-        draft.add("thread.id", || AnyValue::Int(id));
+        draft.add_own("thread.id", AnyValue::Int(id), 0);
     }
     if let Some(name) = std::thread::current().name() {
-        let name = name.to_owned();
-        draft.add("thread.name", || AnyValue::String(name.into()));
+        draft.add_text("thread.name", Text::of(name));
     }
 }

@@ -55,4 +55,7 @@ pub use settings::{Limits, SpanFields, UnsampledPolicy};
 pub use span_layer::{Fence, SpanEvents, span_layer, span_layer_with};
 
 #[doc(hidden)]
-pub use guard::{emitting, formatting, is_formatting, is_suppressed, may_enter, thread_is_ending};
+pub use guard::{
+    Weight, emitting, formatting, is_formatting, is_suppressed, may_enter, thread_is_ending,
+    weight_in_hand,
+};

@@ -112,10 +112,12 @@ impl SpanFields {
     }
 
     pub(crate) fn takes(&self, field: &str) -> bool {
-        if matches!(
-            field,
-            "otel.name" | "otel.kind" | "otel.status_code" | "otel.status_description"
-        ) {
+        if field.starts_with("otel.")
+            && matches!(
+                field,
+                "otel.name" | "otel.kind" | "otel.status_code" | "otel.status_description"
+            )
+        {
             return false;
         }
         match &self.select {
@@ -213,6 +215,7 @@ pub(crate) struct Settings {
     pub(crate) thread: bool,
     pub(crate) severity_rule: Option<SeverityRule>,
     pub(crate) on_refused: Option<Arc<dyn Fn(Severity) + Send + Sync>>,
+    pub(crate) tells_weights: bool,
     pub(crate) scopes: Vec<InstrumentationScope>,
 }
 
@@ -226,6 +229,7 @@ impl Default for Settings {
             thread: false,
             severity_rule: None,
             on_refused: None,
+            tells_weights: false,
             scopes: Vec::new(),
         }
     }

@@ -2,21 +2,30 @@
 //!
 //! `valgrind --tool=callgrind --callgrind-out-file=out admission_cost MODE RECORDS`, then
 //! `callgrind_annotate --inclusive=yes out`: the cost of a record is the inclusive count of
-//! `LogPipe::emit` (`admitted`, `weighed`) without that of `BatchLogProcessor::emit` in it, or the
+//! `LogPipe::emit` (`admitted`, `weighed`, `walked`) without that of `BatchLogProcessor::emit` in it, or the
 //! difference of two totals with 100,000 and 200,000 calls (`refused`), divided by the records.
 //!
 //! - `admitted`: records that enter a queue with room, bounded in records;
-//! - `weighed`: the same, bounded in bytes too, as by default;
+//! - `weighed`: the same, bounded in bytes too, and the maker of the records says what they weigh, as
+//!   by default;
+//! - `walked`: the same, but nobody says it;
 //! - `refused`: `event_enabled` at a queue without room, the whole call through the SDK's logger;
 //! - `official`: the floor, the SDK's batch processor alone.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{cell::Cell, num::NonZeroUsize, time::Duration};
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
 use opentelemetry_sdk::logs::{
     BatchConfigBuilder, BatchLogProcessor, LogBatch, LogExporter, SdkLoggerProvider,
 };
-use tracing_otlp_pipeline::{AdmissionSettings, BatchSettings, Destination, Pipeline, Signal};
+use tracing_otlp_pipeline::{
+    AdmissionSettings, BatchSettings, Destination, Pipeline, RecordWeight, Signal,
+};
+
+thread_local! {
+    /// What the record in hand weighs, as a layer would keep it.
+    static WEIGHT: Cell<Option<RecordWeight>> = const { Cell::new(None) };
+}
 
 /// Throws everything away.
 #[derive(Debug)]
@@ -49,10 +58,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         emit(&provider, records);
         std::process::exit(0);
     }
-    let bytes = NonZeroUsize::new(if mode == "weighed" {
-        1 << 30
-    } else {
-        usize::MAX
+    let bytes = NonZeroUsize::new(match &*mode {
+        "weighed" | "walked" => 1 << 30,
+        _ => usize::MAX,
     });
     let bytes = bytes.ok_or("zero")?;
     let queue = NonZeroUsize::new(if mode == "refused" { 3 } else { 100_000 });
@@ -71,7 +79,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .with_max_queued_bytes(bytes)
                 .with_loss_summary(None),
         )
+        .with_weigher(|| WEIGHT.get())
         .build()?;
+    if mode == "weighed" {
+        WEIGHT.set(Some(RecordWeight::new(8, 14 + 3 + 5 + 11)));
+    }
     let provider = pipeline.logger_provider().ok_or("no provider")?;
     if mode == "refused" {
         // Two of three places: no batch yet, and beyond the watermark of TRACE.

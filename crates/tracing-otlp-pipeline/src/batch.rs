@@ -104,7 +104,7 @@ fn spawned<T>(build: impl FnOnce() -> T) -> Result<T, Error> {
 impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
     fn emit(&self, record: &mut SdkLogRecord, instrumentation: &InstrumentationScope) {
         let band = SeverityBand::of(record.severity_number());
-        let size = self.door.room().weigh(|| size::of_record(record));
+        let size = self.door.room().weigh_entering(record);
         if let Some(_passing) = self.door.enter(band, size) {
             self.inner.emit(record, instrumentation);
             if band >= SeverityBand::Error {

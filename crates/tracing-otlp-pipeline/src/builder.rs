@@ -13,7 +13,10 @@ use opentelemetry_sdk::{
 };
 
 use crate::{
-    admit::{AdmissionSettings, room::Room},
+    admit::{
+        AdmissionSettings, RecordWeight,
+        room::{Room, Weigher},
+    },
     batch::{LogPipe, SpanPipe},
     deliver::{
         overflow::Overflow,
@@ -64,6 +67,7 @@ pub struct PipelineBuilder {
     observers: Vec<Observer>,
     on_event: Option<EventCallback>,
     connectivity: Option<Connectivity>,
+    weigher: Option<Weigher>,
     map_logger_provider: Map<LoggerProviderBuilder>,
     map_tracer_provider: Map<TracerProviderBuilder>,
 }
@@ -102,6 +106,19 @@ impl PipelineBuilder {
     /// Sets which log records may wait for a batch while the queue fills, and which leave at once.
     pub fn with_admission(mut self, settings: AdmissionSettings) -> Self {
         self.admission = settings;
+        self
+    }
+
+    /// Asks `weigher` what the log record weighs that the same thread is emitting right now, instead
+    /// of looking at all its attributes again; where the answer is `None`, they are looked at.
+    ///
+    /// Only asked while bytes are bounded
+    /// ([`AdmissionSettings::with_max_queued_bytes`]), and not at all with
+    /// [`map_logger_provider`](Self::map_logger_provider): a processor that is added there may change
+    /// a record after it was weighed. An answer for another record than the one at hand makes the
+    /// bound inexact for as long as records wait.
+    pub fn with_weigher(mut self, weigher: fn() -> Option<RecordWeight>) -> Self {
+        self.weigher = Some(weigher);
         self
     }
 
@@ -224,7 +241,12 @@ impl PipelineBuilder {
                 &self.admission,
                 door(
                     Signal::Logs,
-                    Room::new(log_batch.max_queue_size().get(), &self.admission),
+                    room(
+                        &log_batch,
+                        &self.admission,
+                        // A processor that comes before ours may change a record.
+                        self.weigher.filter(|_| self.map_logger_provider.is_empty()),
+                    ),
                 ),
                 flush_timeout,
             )?),
@@ -280,6 +302,15 @@ impl PipelineBuilder {
             overflow,
             flush_timeout,
         ))
+    }
+}
+
+/// The room in front of the batch processor for logs.
+fn room(batch: &BatchSettings, admission: &AdmissionSettings, weigher: Option<Weigher>) -> Room {
+    let room = Room::new(batch.max_queue_size().get(), admission);
+    match weigher {
+        Some(weigher) => room.with_weigher(weigher),
+        None => room,
     }
 }
 

@@ -11,8 +11,8 @@ use std::{
     sync::{
         Arc,
         atomic::{
-            AtomicBool, AtomicUsize,
-            Ordering::{AcqRel, Acquire, Release},
+            AtomicBool, AtomicU64,
+            Ordering::{Acquire, Release},
         },
     },
     time::{Duration, Instant},
@@ -62,23 +62,21 @@ impl Drop for DeliveryComesLater {
 #[derive(Debug)]
 pub(crate) struct Door {
     signal: Signal,
-    /// How many threads are passing right now, and the bit that says closed.
-    passing: Apart<AtomicUsize>,
     room: Room,
+    /// How many have passed so far: their records are with the official processor.
+    passed: Apart<AtomicU64>,
     worker_lost: AtomicBool,
     queue: Arc<Queue>,
     account: Arc<SignalLedger>,
     notifier: Notifier,
 }
 
-const CLOSED: usize = 1 << (usize::BITS - 1);
-
 /// Somebody is passing.
 pub(crate) struct Passing<'a>(&'a Door);
 
 impl Drop for Passing<'_> {
     fn drop(&mut self) {
-        self.0.passing.0.fetch_sub(1, Release);
+        self.0.passed.0.fetch_add(1, Release);
     }
 }
 
@@ -86,8 +84,8 @@ impl Door {
     pub(crate) fn new(signal: Signal, room: Room, queue: Arc<Queue>, notifier: Notifier) -> Self {
         Self {
             signal,
-            passing: Apart::default(),
             room,
+            passed: Apart::default(),
             worker_lost: AtomicBool::new(false),
             account: Arc::clone(queue.ledger().signal(signal)),
             queue,
@@ -121,31 +119,26 @@ impl Door {
     /// Counts one record, and lets it pass unless it is too late or too full.
     #[inline]
     pub(crate) fn enter(&self, band: SeverityBand, size: u64) -> Option<Passing<'_>> {
-        let Some(passing) = self.pass() else {
-            self.too_late(band);
-            return None;
-        };
         if let Err(full) = self.room.take(band, size) {
-            self.too_full(full, band);
+            self.turned_away(full, band);
             return None;
         }
         self.account.admit(band);
-        Some(passing)
+        Some(Passing(self))
     }
 
     /// Whether a record may be made for this door; where the answer is no, the record that is not
     /// made is counted as lost.
     #[inline]
     pub(crate) fn lets_in_or_counts(&self, band: SeverityBand) -> bool {
-        if self.is_closed() {
-            self.too_late(band);
-        } else if let Err(full) = self.room.has_some_for(band) {
-            self.too_full(full, band);
-        } else {
-            return true;
+        match self.room.has_some_for(band) {
+            Ok(()) => true,
+            Err(full) => {
+                self.turned_away(full, band);
+                REFUSAL_IS_COUNTED.set(true);
+                false
+            }
         }
-        REFUSAL_IS_COUNTED.set(true);
-        false
     }
 
     /// Counts a record that a logger refused, unless that was this door on the same thread.
@@ -165,32 +158,27 @@ impl Door {
 
     /// Lets a record of the pipeline itself pass, unless it is too late.
     pub(crate) fn enter_as_summary(&self, band: SeverityBand, size: u64) -> Option<Passing<'_>> {
-        let passing = self.pass()?;
-        self.admit_summary(band, size);
-        Some(passing)
-    }
-
-    /// Counts a record of the pipeline itself, also behind a closed door.
-    pub(crate) fn admit_summary(&self, band: SeverityBand, size: u64) {
-        self.room.take_anyway(size);
-        self.account.admit_summary(band);
-    }
-
-    #[inline]
-    fn pass(&self) -> Option<Passing<'_>> {
-        if self.is_closed() {
+        if !self.room.take_anyway(size) {
+            self.room.give_back(1, size);
             return None;
         }
-        let before = self.passing.0.fetch_add(1, AcqRel);
-        let passing = Passing(self);
-        (before & CLOSED == 0).then_some(passing)
+        self.account.admit_summary(band);
+        Some(Passing(self))
+    }
+
+    /// Lets a record of the pipeline itself pass, also behind a closed door.
+    pub(crate) fn enter_behind_the_last(&self, band: SeverityBand, size: u64) -> Passing<'_> {
+        let _open_or_not = self.room.take_anyway(size);
+        self.account.admit_summary(band);
+        Passing(self)
     }
 
     #[cold]
-    fn too_full(&self, full: Full, band: SeverityBand) {
+    fn turned_away(&self, full: Full, band: SeverityBand) {
         let reason = match full {
             Full::Records => LossReason::QueueFull,
             Full::Bytes => LossReason::QueueBytesFull,
+            Full::Closed => return self.too_late(band),
         };
         if self.account.lost_one(reason, band) == 0 {
             self.queue.wake();
@@ -206,17 +194,28 @@ impl Door {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.passing.0.load(Acquire) & CLOSED != 0
+        self.room.is_closed()
     }
 
     /// Lets nobody in any more.
     pub(crate) fn close(&self) {
-        self.passing.0.fetch_or(CLOSED, AcqRel);
+        self.room.close();
+    }
+
+    /// Whether all who entered a closed door have passed it.
+    ///
+    /// Who enters takes room first and passes last; a batch that leaves is handed first and gives
+    /// its room back last. So read in this order, `passed` reaches the sum of the others only when
+    /// nobody is between, and it stays there.
+    fn all_have_passed(&self) -> bool {
+        let inside = self.room.records();
+        let handed = self.account.handed_total();
+        self.passed.0.load(Acquire) == inside + handed
     }
 
     /// Waits until all who were let in have passed, which takes as long as an `emit`.
     fn wait_until_passed(&self, until: Instant) {
-        while self.passing.0.load(Acquire) != CLOSED && Instant::now() < until {
+        while !self.all_have_passed() && Instant::now() < until {
             std::thread::yield_now();
         }
     }

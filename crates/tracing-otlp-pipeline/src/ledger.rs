@@ -183,7 +183,6 @@ impl SignalLedger {
     }
 
     /// What the worker of the batch processor has taken so far.
-    #[cfg(feature = "metrics")]
     pub(crate) fn handed_total(&self) -> u64 {
         self.handed.read().total()
     }

@@ -63,7 +63,7 @@ mod settings;
 mod unwind;
 mod wire;
 
-pub use admit::{AdmissionSettings, SeverityBand};
+pub use admit::{AdmissionSettings, RecordWeight, SeverityBand};
 /// For this project's benchmarks and integration; no promise is made about it.
 #[doc(hidden)]
 pub mod internals {

@@ -1,16 +1,21 @@
 //! Facts that every event of a call site shares, worked out once.
 //!
 //! Part of capture, first stop on the way of an event. The logger of a target's instrumentation
-//! scope is one of them, so a record reaches its scope without a lookup by name.
+//! scope is one of them, so a record reaches its scope without a lookup by name; what each field
+//! means is another, so no name is compared.
 
 use std::borrow::Cow;
+#[cfg(feature = "log")]
 use std::collections::HashMap;
+#[cfg(feature = "log")]
 use std::sync::{Arc, PoisonError, RwLock};
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry::logs::{LoggerProvider, Severity};
 use tracing_core::{Level, Metadata};
 
+use super::once_map::OnceMap;
+use crate::draft::keys::FieldFact;
 use crate::guard;
 use crate::settings::Settings;
 
@@ -30,8 +35,8 @@ pub(crate) struct Facts<L> {
     pub(crate) line: Option<i64>,
     /// Only where it says more than the target.
     pub(crate) module: Option<&'static str>,
-    /// How many attributes to expect.
-    pub(crate) capacity: usize,
+    /// One for each field, in the order of the call site.
+    pub(crate) fields: Box<[FieldFact]>,
     /// An event of the `log` crate's bridge: its facts stand in its fields.
     pub(crate) is_log: bool,
 }
@@ -44,7 +49,7 @@ pub(crate) struct Callsites<L> {
     make: MakeLogger<L>,
     /// By the address of the metadata. `Identifier` is no key: it is equal for the call sites of
     /// the `log` crate's five levels, which have no size and may share one address.
-    known: RwLock<HashMap<usize, Arc<Facts<L>>>>,
+    known: OnceMap<Facts<L>>,
     #[cfg(feature = "log")]
     targets: RwLock<HashMap<String, Arc<L>>>,
 }
@@ -56,33 +61,37 @@ impl<L> Callsites<L> {
     {
         Self {
             make: Box::new(move |scope| provider.logger_with_scope(scope)),
-            known: RwLock::default(),
+            known: OnceMap::new(),
             #[cfg(feature = "log")]
             targets: RwLock::default(),
         }
     }
 
+    #[inline]
     pub(crate) fn facts(
         &self,
         metadata: &'static Metadata<'static>,
         settings: &Settings,
-    ) -> Arc<Facts<L>> {
-        let id = std::ptr::from_ref(metadata).addr();
-        // A poisoned lock still holds whole entries: each is inserted in one step.
-        if let Some(facts) = self
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-        {
-            return Arc::clone(facts);
+    ) -> &Facts<L> {
+        let address = std::ptr::from_ref(metadata).addr();
+        match self.known.get(address) {
+            Some(facts) => facts,
+            None => self.learn(address, metadata, settings),
         }
-        // Other people's code (the severity rule, the provider) runs outside the lock. What it
-        // logs stays out: the SDK tells at DEBUG of every logger it makes, and the facts of that
-        // event would want a logger made, without end.
-        let facts = Arc::new(guard::emitting(|| self.work_out(metadata, settings)));
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.entry(id).or_insert(facts))
+    }
+
+    #[cold]
+    fn learn(
+        &self,
+        address: usize,
+        metadata: &'static Metadata<'static>,
+        settings: &Settings,
+    ) -> &Facts<L> {
+        // Other people's code (the severity rule, the provider). What it logs stays out: the SDK
+        // tells at DEBUG of every logger it makes, and the facts of that event would want a logger
+        // made, without end.
+        let facts = guard::emitting(|| self.work_out(metadata, settings));
+        self.known.insert(address, facts)
     }
 
     fn work_out(&self, metadata: &'static Metadata<'static>, settings: &Settings) -> Facts<L> {
@@ -95,8 +104,11 @@ impl<L> Callsites<L> {
             file: metadata.file(),
             line: metadata.line().map(i64::from),
             module: metadata.module_path().filter(|module| *module != target),
-            // The message is no attribute; file, line and module may come.
-            capacity: metadata.fields().len() + 3,
+            fields: metadata
+                .fields()
+                .iter()
+                .map(|field| FieldFact::of(field.name()))
+                .collect(),
             is_log: is_log(metadata),
         }
     }

@@ -4,16 +4,20 @@
 //! says where values go.
 
 use std::error::Error;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use opentelemetry::Key;
 use opentelemetry::logs::{AnyValue, Severity};
 use tracing_core::Field;
 use tracing_core::field::Visit;
 
-use crate::draft::limits::{Bounded, prefix};
+use super::spans::Kept;
+use super::text::Text;
+use crate::draft::keys::{EVENT_NAME, FieldFact, Mark, Meaning, SEVERITY_NUMBER};
+use crate::draft::limits::prefix;
 use crate::draft::nested::Nested;
-use crate::draft::{Draft, error};
+use crate::draft::{Draft, UNWEIGHED, error};
+#[cfg(all(tracing_unstable, feature = "valuable"))]
 use crate::guard;
 use crate::settings::{Limits, SpanFields};
 
@@ -21,120 +25,120 @@ use crate::settings::{Limits, SpanFields};
 pub(crate) trait Sink {
     fn limits(&self) -> &Limits;
 
-    /// Bytes of text to keep for this field.
-    fn text_limit(&self, _: &'static str) -> usize {
+    /// Characters of text to keep for this field.
+    fn text_limit(&self, _: &Field) -> usize {
         self.limits().value_length
     }
 
     /// Is the field wanted at all? Asked before a value is formatted.
-    fn takes(&self, _: &'static str) -> bool {
+    fn takes(&self, _: &Field) -> bool {
         true
     }
 
-    fn put(&mut self, field: &'static str, value: AnyValue);
+    /// A value, and the bytes of its text: none for a number, [`UNWEIGHED`] where it is nested.
+    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize);
 
     /// An error under its own field name; `text` is its message.
-    fn put_error(&mut self, field: &'static str, text: String, error: &(dyn Error + 'static));
+    fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static));
 }
 
 /// Reads fields into a sink.
 pub(crate) struct Fields<S>(pub(crate) S);
 
 impl<S: Sink> Fields<S> {
-    fn put(&mut self, field: &Field, value: impl Into<AnyValue>) {
-        let name = field.name();
-        if self.0.takes(name) {
-            self.0.put(name, value.into());
+    #[inline]
+    fn put(&mut self, field: &Field, value: AnyValue) {
+        if self.0.takes(field) {
+            self.0.put(field, value, 0);
+        }
+    }
+
+    #[inline]
+    fn put_text(&mut self, field: &Field, text: Text) {
+        self.0.put(field, AnyValue::String(text.value), text.bytes);
+    }
+
+    #[cold]
+    fn put_decimal(&mut self, field: &Field, value: &dyn fmt::Display) {
+        if self.0.takes(field) {
+            self.put_text(field, Text::of(&value.to_string()));
         }
     }
 }
 
 impl<S: Sink> Visit for Fields<S> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        self.put(field, AnyValue::Boolean(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        self.put(field, AnyValue::Int(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        self.put(field, AnyValue::Double(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, value),
-            Err(_) => self.put(field, value.to_string()),
+            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, value),
-            Err(_) => self.put(field, value.to_string()),
+            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, value),
-            Err(_) => self.put(field, value.to_string()),
+            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        let name = field.name();
-        if self.0.takes(name) {
-            let text = prefix(value, self.0.text_limit(name)).to_owned();
-            self.0.put(name, AnyValue::String(text.into()));
+        if self.0.takes(field) {
+            let text = prefix(value, self.0.text_limit(field));
+            self.put_text(field, Text::of(text));
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        let name = field.name();
-        if self.0.takes(name) {
-            let kept = &value[..value.len().min(self.0.text_limit(name))];
-            self.0.put(name, AnyValue::Bytes(Box::new(kept.to_vec())));
+        if self.0.takes(field) {
+            let kept = &value[..value.len().min(self.0.text_limit(field))];
+            let value = AnyValue::Bytes(Box::new(kept.to_vec()));
+            self.0.put(field, value, UNWEIGHED);
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let name = field.name();
-        if !self.0.takes(name) {
+        if !self.0.takes(field) {
             return;
         }
         if let Some(Nested(tree)) = value.downcast_ref::<Nested>() {
             if let Some(value) = tree.to_any(self.0.limits()) {
-                self.0.put(name, value);
+                self.0.put(field, value, UNWEIGHED);
             }
             return;
         }
-        let text = error::message(value, self.0.text_limit(name));
-        self.0.put_error(name, text, value);
+        let text = Text::of(&error::message(value, self.0.text_limit(field)));
+        self.0.put_error(field, text, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let name = field.name();
-        if !self.0.takes(name) {
-            return;
+        if self.0.takes(field) {
+            let text = Text::of_debug(value, self.0.text_limit(field));
+            self.put_text(field, text);
         }
-        let mut text = Bounded::new(self.0.text_limit(name));
-        // `Err` in here says that the limit was reached or that a Debug failed: what was written
-        // until then stands.
-        let done = guard::formatting(|| write!(text, "{value:?}"));
-        let text = if done.is_some() {
-            text.text
-        } else {
-            error::PANICKED.to_owned()
-        };
-        self.0.put(name, AnyValue::String(text.into()));
     }
 
     #[cfg(all(tracing_unstable, feature = "valuable"))]
     fn record_value(&mut self, field: &Field, value: valuable::Value<'_>) {
-        let name = field.name();
-        if !self.0.takes(name) {
+        if !self.0.takes(field) {
             return;
         }
         if let valuable::Value::Error(error) = value {
@@ -144,15 +148,10 @@ impl<S: Sink> Visit for Fields<S> {
             .unwrap_or_else(|| crate::draft::nested::Tree::Text(error::PANICKED.to_owned()))
             .to_any(self.0.limits());
         if let Some(value) = value {
-            self.0.put(name, value);
+            self.0.put(field, value, UNWEIGHED);
         }
     }
 }
-
-/// Field names with a meaning of their own on an event.
-const MESSAGE: &str = "message";
-const EVENT_NAME: &str = "otel.event.name";
-const SEVERITY_NUMBER: &str = "otel.severity_number";
 
 /// An event's fields go into the draft.
 impl Sink for &mut Draft<'_> {
@@ -160,35 +159,44 @@ impl Sink for &mut Draft<'_> {
         self.limits
     }
 
-    fn text_limit(&self, field: &'static str) -> usize {
-        if field == MESSAGE {
-            self.limits.body_length
-        } else {
-            self.limits.value_length
+    #[inline]
+    fn text_limit(&self, field: &Field) -> usize {
+        match self.fields.get(field.index()) {
+            Some(fact) if fact.meaning == Meaning::Message => self.limits.body_length,
+            _ => self.limits.value_length,
         }
     }
 
-    fn put(&mut self, field: &'static str, value: AnyValue) {
-        match field {
-            MESSAGE => self.body = Some(value),
-            EVENT_NAME => match value {
+    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
+        let fact = match self.fields.get(field.index()) {
+            Some(fact) => *fact,
+            None => FieldFact::of(field.name()),
+        };
+        match fact.meaning {
+            Meaning::Attribute => {
+                self.set(Key::from_static_str(field.name()), fact.mark, value, bytes);
+            }
+            Meaning::Message => self.set_body(value, bytes),
+            Meaning::EventName => match value {
                 AnyValue::String(name) => match super::callsite_names::intern(name.as_str()) {
                     Some(name) => self.event_name = Some(name),
-                    None => self.set(EVENT_NAME, AnyValue::String(name)),
+                    None => {
+                        let name = AnyValue::String(name);
+                        self.set(EVENT_NAME.into(), fact.mark, name, bytes);
+                    }
                 },
-                other => self.set(EVENT_NAME, other),
+                other => self.set(EVENT_NAME.into(), fact.mark, other, bytes),
             },
-            SEVERITY_NUMBER => match severity(&value) {
+            Meaning::SeverityNumber => match severity(&value) {
                 Some(severity) => self.severity = Some(severity),
-                None => self.set(SEVERITY_NUMBER, value),
+                None => self.set(SEVERITY_NUMBER.into(), fact.mark, value, bytes),
             },
-            _ => self.set(field, value),
         }
     }
 
-    fn put_error(&mut self, field: &'static str, text: String, error: &(dyn Error + 'static)) {
+    fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static)) {
         error::describe(self, error, &text);
-        self.put(field, AnyValue::String(text.into()));
+        self.put(field, AnyValue::String(text.value), text.bytes);
     }
 }
 
@@ -216,7 +224,7 @@ fn severity(value: &AnyValue) -> Option<Severity> {
 pub(crate) struct SpanSink<'a> {
     pub(crate) fields: &'a SpanFields,
     pub(crate) limits: &'a Limits,
-    pub(crate) kept: Vec<(Key, AnyValue)>,
+    pub(crate) kept: Vec<Kept>,
 }
 
 impl Sink for SpanSink<'_> {
@@ -224,20 +232,30 @@ impl Sink for SpanSink<'_> {
         self.limits
     }
 
-    fn takes(&self, field: &'static str) -> bool {
-        self.fields.takes(field)
+    fn takes(&self, field: &Field) -> bool {
+        self.fields.takes(field.name())
     }
 
-    fn put(&mut self, field: &'static str, value: AnyValue) {
-        let key = match &self.fields.prefix {
-            Some(prefix) => Key::from(format!("{prefix}{field}")),
-            None => Key::from_static_str(field),
+    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
+        let (key, mark) = match &self.fields.prefix {
+            None => (Key::from_static_str(field.name()), Mark::of(field.name())),
+            Some(prefix) => {
+                let key: std::sync::Arc<str> = format!("{prefix}{}", field.name()).into();
+                let mark = Mark::of(&key);
+                (Key::from(key), mark)
+            }
         };
-        self.kept.push((key, value));
+        Kept {
+            key,
+            mark,
+            value,
+            bytes,
+        }
+        .put_into(&mut self.kept);
     }
 
     /// The error stays the span's: its logs are not all exceptions.
-    fn put_error(&mut self, field: &'static str, text: String, _: &(dyn Error + 'static)) {
-        self.put(field, AnyValue::String(text.into()));
+    fn put_error(&mut self, field: &Field, text: Text, _: &(dyn Error + 'static)) {
+        self.put(field, AnyValue::String(text.value), text.bytes);
     }
 }

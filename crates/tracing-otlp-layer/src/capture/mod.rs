@@ -8,4 +8,6 @@ pub(crate) mod callsite_names;
 pub(crate) mod fields;
 #[cfg(feature = "log")]
 pub(crate) mod log_records;
+mod once_map;
 pub(crate) mod spans;
+pub(crate) mod text;

@@ -1,20 +1,22 @@
 //! The fields of open spans, and which spans this thread is in.
 //!
 //! Part of capture, first stop on the way of an event. A span's fields are read once, when it is
-//! made, and shared. For an event in its thread's current span they are reached without the
-//! registry's extension locks, which another layer may hold while a `Debug` of its logs.
+//! made, and shared. They are kept in a table of the layer's own: the registry's extensions cost more
+//! than all the rest, and another layer may hold their lock while a `Debug` of its logs.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::Key;
 use opentelemetry::logs::AnyValue;
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::fields::{Fields, SpanSink};
 use crate::draft::Draft;
+use crate::draft::keys::Mark;
 use crate::settings::Settings;
 
 /// Tells layers apart that share a subscriber or a thread.
@@ -28,106 +30,204 @@ impl LayerId {
     }
 }
 
-/// What is kept of an open span.
-pub(crate) struct Node {
-    name: &'static str,
-    parent: Option<Arc<Node>>,
-    fields: Mutex<Vec<(Key, AnyValue)>>,
+/// One field of a span.
+pub(crate) struct Kept {
+    pub(crate) key: Key,
+    pub(crate) mark: Mark,
+    pub(crate) value: AnyValue,
+    /// As [`Draft::set`] wants it.
+    pub(crate) bytes: usize,
 }
 
-/// A span's nodes, one a layer, in the registry's extensions.
-struct Nodes(Vec<(LayerId, Arc<Node>)>);
-
-/// Keeps a new span's fields.
-pub(crate) fn keep<'a, R: LookupSpan<'a>>(
-    layer: LayerId,
-    attributes: &Attributes<'_>,
-    span: &SpanRef<'a, R>,
-    settings: &Settings,
-) {
-    // User code (`Debug` of the values) runs before any lock is taken.
-    let mut reader = Fields(SpanSink {
-        fields: &settings.span_fields,
-        limits: &settings.limits,
-        kept: Vec::new(),
-    });
-    attributes.record(&mut reader);
-    let mut kept = Vec::new();
-    merge(&mut kept, reader.0.kept);
-    let node = Arc::new(Node {
-        name: attributes.metadata().name(),
-        parent: span.parent().and_then(|parent| node_of(layer, &parent)),
-        fields: Mutex::new(kept),
-    });
-    let mut extensions = span.extensions_mut();
-    if let Some(nodes) = extensions.get_mut::<Nodes>() {
-        nodes.0.push((layer, node));
-    } else {
-        extensions.insert(Nodes(vec![(layer, node)]));
-    }
-}
-
-/// Takes in values recorded after the span was made: the later beats the earlier.
-pub(crate) fn update<'a, R: LookupSpan<'a>>(
-    layer: LayerId,
-    values: &Record<'_>,
-    span: &SpanRef<'a, R>,
-    settings: &Settings,
-) {
-    let mut reader = Fields(SpanSink {
-        fields: &settings.span_fields,
-        limits: &settings.limits,
-        kept: Vec::new(),
-    });
-    values.record(&mut reader);
-    if let Some(node) = node_of(layer, span) {
-        merge(
-            &mut node.fields.lock().unwrap_or_else(PoisonError::into_inner),
-            reader.0.kept,
-        );
-    }
-}
-
-fn merge(into: &mut Vec<(Key, AnyValue)>, from: Vec<(Key, AnyValue)>) {
-    for (key, value) in from {
-        match into.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, slot)) => *slot = value,
-            None => into.push((key, value)),
+impl Kept {
+    /// The later beats the earlier.
+    pub(crate) fn put_into(self, all: &mut Vec<Self>) {
+        let same = |one: &&mut Self| one.mark == self.mark && one.key == self.key;
+        match all.iter_mut().find(same) {
+            Some(slot) => *slot = self,
+            None => all.push(self),
         }
     }
 }
 
-/// The node of a span, through its extensions.
-pub(crate) fn node_of<'a, R: LookupSpan<'a>>(
-    layer: LayerId,
-    span: &SpanRef<'a, R>,
-) -> Option<Arc<Node>> {
-    let extensions = span.extensions();
-    let nodes = extensions.get::<Nodes>()?;
-    nodes
-        .0
-        .iter()
-        .find(|(id, _)| *id == layer)
-        .map(|(_, node)| Arc::clone(node))
+/// What is kept of an open span.
+#[derive(Default)]
+pub(crate) struct Node {
+    name: &'static str,
+    parent: Option<Arc<Node>>,
+    fields: Mutex<Vec<Kept>>,
+}
+
+impl Node {
+    fn fields(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.fields.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The open spans of a layer, by their id.
+///
+/// In parts with a lock each, so that threads seldom meet. No user code runs under a lock.
+pub(crate) struct Spans {
+    parts: Box<[Part]>,
+}
+
+type Part = Mutex<HashMap<u64, Arc<Node>, BuildHasherDefault<IdHasher>>>;
+
+const PARTS: usize = 64;
+
+impl Spans {
+    pub(crate) fn new() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| Part::default()).collect(),
+        }
+    }
+
+    /// Keeps a new span's fields.
+    pub(crate) fn keep(
+        &self,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        parent: Option<Arc<Node>>,
+        settings: &Settings,
+    ) {
+        let mut node = spare().unwrap_or_default();
+        // Nobody else has it yet.
+        if let Some(node) = Arc::get_mut(&mut node) {
+            let fields = node.fields.get_mut();
+            let fields = fields.unwrap_or_else(PoisonError::into_inner);
+            // User code (`Debug` of the values) runs before any lock is taken.
+            let mut reader = Fields(SpanSink {
+                fields: &settings.span_fields,
+                limits: &settings.limits,
+                kept: std::mem::take(fields),
+            });
+            reader
+                .0
+                .kept
+                .reserve_exact(attributes.metadata().fields().len());
+            attributes.record(&mut reader);
+            *fields = reader.0.kept;
+            node.name = attributes.metadata().name();
+            node.parent = parent;
+        }
+        let before = self.part(id).insert(id.into_u64(), node);
+        // Out here: what falls away is dropped outside of the lock.
+        drop(before);
+    }
+
+    /// Takes in values recorded after the span was made: the later beats the earlier.
+    pub(crate) fn update(&self, values: &Record<'_>, id: &Id, settings: &Settings) {
+        let mut reader = Fields(SpanSink {
+            fields: &settings.span_fields,
+            limits: &settings.limits,
+            kept: Vec::new(),
+        });
+        values.record(&mut reader);
+        if let Some(node) = self.node(id) {
+            let mut fields = node.fields();
+            for kept in reader.0.kept {
+                kept.put_into(&mut fields);
+            }
+        }
+    }
+
+    /// What is kept of an open span.
+    pub(crate) fn node(&self, id: &Id) -> Option<Arc<Node>> {
+        self.part(id).get(&id.into_u64()).map(Arc::clone)
+    }
+
+    /// Forgets a span.
+    pub(crate) fn forget(&self, id: &Id) {
+        let node = self.part(id).remove(&id.into_u64());
+        if let Some(node) = node {
+            put_aside(node);
+        }
+    }
+
+    fn part(
+        &self,
+        id: &Id,
+    ) -> MutexGuard<'_, HashMap<u64, Arc<Node>, BuildHasherDefault<IdHasher>>> {
+        let part = &self.parts[(mix(id.into_u64()) >> 32) as usize % PARTS];
+        part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ids count up from the lower bits; the table looks at the lowest and the highest.
+fn mix(id: u64) -> u64 {
+    id.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// For ids of spans, which nobody chooses to make the table slow.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = mix(self.0 ^ id);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+thread_local! {
+    /// Nodes of closed spans: the next spans on this thread take their room.
+    static SPARE: RefCell<Vec<Arc<Node>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many nodes, of so many fields at most, a thread keeps.
+const SPARE_NODES: usize = 16;
+const SPARE_FIELDS: usize = 32;
+
+fn spare() -> Option<Arc<Node>> {
+    SPARE
+        .try_with(|spare| spare.try_borrow_mut().ok()?.pop())
+        .ok()
+        .flatten()
+}
+
+/// Drops a node, or what it holds where nobody else has it.
+fn put_aside(mut node: Arc<Node>) {
+    let Some(mine) = Arc::get_mut(&mut node) else {
+        return;
+    };
+    let fields = mine.fields.get_mut();
+    let fields = fields.unwrap_or_else(PoisonError::into_inner);
+    fields.clear();
+    mine.parent = None;
+    if fields.capacity() > SPARE_FIELDS {
+        return;
+    }
+    let _ = SPARE.try_with(|spare| {
+        if let Ok(mut spare) = spare.try_borrow_mut() {
+            if spare.len() < SPARE_NODES {
+                spare.push(node);
+            }
+        }
+    });
 }
 
 /// Adds the fields of a span and of all above it, innermost first.
-pub(crate) fn describe(draft: &mut Draft<'_>, innermost: &Arc<Node>, settings: &Settings) {
+pub(crate) fn describe(draft: &mut Draft<'_>, innermost: &Node, settings: &Settings) {
     if let Some(key) = settings.span_fields.name_key {
-        draft.add(key, || AnyValue::String(innermost.name.into()));
+        let name = innermost.name;
+        draft.add_own(key, AnyValue::String(name.into()), name.len());
     }
     let mut node = Some(innermost);
     while let Some(current) = node {
         // No user code in here: keys and values are ours.
-        for (key, value) in current
-            .fields
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            draft.add(key.clone(), || value.clone());
+        for kept in current.fields().iter() {
+            draft.add(&kept.key, kept.mark, &kept.value, kept.bytes);
         }
-        node = current.parent.as_ref();
+        node = current.parent.as_deref();
     }
 }
 
@@ -156,22 +256,29 @@ pub(crate) fn enter(layer: LayerId, id: Id, node: Option<Arc<Node>>) {
 pub(crate) fn exit(layer: LayerId, id: &Id) {
     let left = ENTERED.try_with(|entered| {
         let mut entered = entered.try_borrow_mut().ok()?;
-        let index = entered
-            .iter()
-            .rposition(|e| e.layer == layer && e.id == *id)?;
+        let is_it = |e: &Entered| e.layer == layer && e.id == *id;
+        if entered.last().is_some_and(is_it) {
+            return entered.pop();
+        }
+        let index = entered.iter().rposition(is_it)?;
         Some(entered.remove(index))
     });
     // Dropped out here: the last holder of a node frees values, and nothing runs under a borrow.
     drop(left);
 }
 
-/// The span this thread is in, innermost by entry, as the layer saw it.
-pub(crate) fn current(layer: LayerId) -> Option<(Id, Option<Arc<Node>>)> {
+/// Asks about the span this thread is in, innermost by entry, as the layer saw it.
+///
+/// Nothing in `f` may enter or leave a span.
+pub(crate) fn current<R>(
+    layer: LayerId,
+    f: impl FnOnce(&Id, Option<&Arc<Node>>) -> R,
+) -> Option<R> {
     ENTERED
         .try_with(|entered| {
             let entered = entered.try_borrow().ok()?;
             let top = entered.iter().rfind(|e| e.layer == layer)?;
-            Some((top.id.clone(), top.node.clone()))
+            Some(f(&top.id, top.node.as_ref()))
         })
         .ok()
         .flatten()

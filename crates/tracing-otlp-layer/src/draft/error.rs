@@ -14,6 +14,7 @@ use opentelemetry::logs::AnyValue;
 
 use super::Draft;
 use super::limits::Bounded;
+use crate::capture::text::Text;
 use crate::guard;
 
 /// How many sources of an error are followed. An error that is its own source must not hang us.
@@ -143,7 +144,7 @@ pub(crate) fn message(error: &(dyn Error + 'static), limit: usize) -> String {
 }
 
 /// Fills `exception.*` from the first error of an event.
-pub(crate) fn describe(draft: &mut Draft<'_>, error: &(dyn Error + 'static), message: &str) {
+pub(crate) fn describe(draft: &mut Draft<'_>, error: &(dyn Error + 'static), message: &Text) {
     if draft.has_exception {
         return;
     }
@@ -155,19 +156,21 @@ pub(crate) fn describe(draft: &mut Draft<'_>, error: &(dyn Error + 'static), mes
         None => known_type(error),
     };
     if let Some(name) = name {
-        draft.add("exception.type", || AnyValue::String(name.into()));
+        draft.add_own("exception.type", AnyValue::String(name.into()), name.len());
     }
-    let text = message.to_owned();
-    draft.add("exception.message", || AnyValue::String(text.into()));
+    draft.add_own(
+        "exception.message",
+        AnyValue::String(message.value.clone()),
+        message.bytes,
+    );
 
     let backtrace = ours.and_then(|exception| exception.backtrace.as_deref());
     if error.source().is_some() || backtrace.is_some() {
         let mut text = Bounded::new(limit);
         // An Err here says that the limit was reached, or that a Display failed: keep what is there.
+        let message = message.value.as_str();
         let _ = guard::formatting(|| stacktrace(&mut text, name, message, error, backtrace));
-        draft.add("exception.stacktrace", || {
-            AnyValue::String(text.text.into())
-        });
+        draft.add_text("exception.stacktrace", Text::of(&text.text));
     }
 }
 

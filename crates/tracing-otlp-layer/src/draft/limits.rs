@@ -18,14 +18,17 @@ pub(crate) struct Bounded {
 
 impl Bounded {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            text: String::new(),
-            room: limit,
-        }
+        Self::reusing(String::new(), limit)
+    }
+
+    /// The same in an empty buffer that has been used before.
+    pub(crate) fn reusing(text: String, limit: usize) -> Self {
+        Self { text, room: limit }
     }
 }
 
 impl fmt::Write for Bounded {
+    #[inline]
     fn write_str(&mut self, s: &str) -> fmt::Result {
         if self.room == usize::MAX {
             self.text.push_str(s);

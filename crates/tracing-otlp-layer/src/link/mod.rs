@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
-use opentelemetry::{Context, SpanId, TraceId};
+use opentelemetry::{Context, SpanId, TraceFlags, TraceId};
 use tracing_core::Event;
 use tracing_core::dispatcher::{self, Dispatch, WeakDispatch};
 use tracing_core::span::Id;
@@ -125,6 +125,58 @@ pub(crate) fn has_span<'a, R: LookupSpan<'a>>(dispatch: &Dispatch, span: &SpanRe
     extensions
         .get::<Mark>()
         .is_some_and(|found| Arc::ptr_eq(&found.0, &mark))
+}
+
+/// The ids of a span that a record can point at: valid ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ids {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    pub(crate) flags: TraceFlags,
+}
+
+impl Ids {
+    #[inline]
+    pub(crate) fn of(context: &SpanContext) -> Option<Self> {
+        context.is_valid().then(|| Self {
+            trace_id: context.trace_id(),
+            span_id: context.span_id(),
+            flags: context.trace_flags(),
+        })
+    }
+
+    pub(crate) fn is_sampled(&self) -> bool {
+        self.flags.is_sampled()
+    }
+}
+
+/// What this thread's OpenTelemetry context says, in one look.
+#[derive(Clone, Copy)]
+pub(crate) struct Surroundings {
+    /// This is telemetry's own work.
+    pub(crate) suppressed: bool,
+    /// There is a span, valid or not, which the SDK would put on a record without one.
+    pub(crate) has_span: bool,
+    pub(crate) span: Option<Ids>,
+}
+
+impl Surroundings {
+    /// Not while the thread [is ending](guard::thread_is_ending).
+    #[inline]
+    pub(crate) fn look() -> Self {
+        Context::map_current(|cx| {
+            let has_span = cx.has_active_span();
+            Self {
+                suppressed: cx.is_telemetry_suppressed(),
+                has_span,
+                span: if has_span {
+                    Ids::of(cx.span().span_context())
+                } else {
+                    None
+                },
+            }
+        })
+    }
 }
 
 /// The span of this thread's current OpenTelemetry context.

@@ -3,30 +3,26 @@
 //! Part of link, second stop on the way of an event.
 
 use opentelemetry::logs::Severity;
-use opentelemetry::trace::SpanContext;
 
+use super::Ids;
 use crate::settings::UnsampledPolicy;
 
 /// How a record is tied to its span.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Link {
     /// By nothing: no ids.
     None,
     /// By trace id, span id and flags.
-    To(SpanContext),
+    To(Ids),
     /// By two attributes to search for.
-    Attributes(SpanContext),
+    Attributes(Ids),
     /// Not at all: the record goes with its trace.
     Dropped,
 }
 
 impl Link {
-    pub(crate) fn decide(
-        span: Option<SpanContext>,
-        policy: UnsampledPolicy,
-        severity: Severity,
-    ) -> Self {
-        let Some(span) = span.filter(SpanContext::is_valid) else {
+    pub(crate) fn decide(span: Option<Ids>, policy: UnsampledPolicy, severity: Severity) -> Self {
+        let Some(span) = span else {
             return Self::None;
         };
         if span.is_sampled() {

@@ -181,7 +181,7 @@ where
             let _ = self.linker.with_exported(id, mark);
         } else if OtelContext::map_current(OtelContext::has_active_span) {
             mark(&OtelContext::current());
-        } else if let Some((id, _)) = spans::current(self.id) {
+        } else if let Some(id) = spans::current(self.id, |id, _| id.clone()) {
             // A trace layer that does not activate contexts.
             let _ = self.linker.with_exported(&id, mark);
         }

@@ -18,3 +18,4 @@ pub(crate) mod summary;
 pub use settings::AdmissionSettings;
 pub use severity::SeverityBand;
 pub(crate) use severity::Tally;
+pub use size::RecordWeight;

@@ -1,17 +1,23 @@
 //! How many records and bytes wait for a batch, and who still fits.
 //!
-//! Part of `admit`. Records and bytes share one atomic word, so that taking room is one operation
-//! and both bounds are judged by the same state. Who asks before making a record only reads it:
-//! threads that are turned away by the thousand do not slow down those who are let in.
+//! Part of `admit`. Records, bytes and whether it is too late share one atomic word, so that taking
+//! room is one operation and everything is judged by the same state. Who asks before making a record
+//! only reads it: threads that are turned away by the thousand do not slow down those who are let in.
 //!
-//! Invariant: what is inside never exceeds the bounds, but for records of the pipeline itself.
+//! Invariants: what is inside never exceeds the bounds, but for records of the pipeline itself; where
+//! no record is inside, no byte is.
 
 use std::sync::atomic::{
     AtomicU64,
     Ordering::{AcqRel, Acquire},
 };
 
-use super::{AdmissionSettings, SeverityBand};
+use opentelemetry_sdk::logs::SdkLogRecord;
+
+use super::{
+    AdmissionSettings, RecordWeight, SeverityBand,
+    size::{self, MAX_SIZE},
+};
 
 /// Keeps what it holds on cache lines of its own (two: processors fetch them in pairs).
 #[derive(Debug, Default)]
@@ -23,7 +29,12 @@ pub(crate) struct Apart<T>(pub(crate) T);
 pub(crate) enum Full {
     Records,
     Bytes,
+    /// It is closed for good.
+    Closed,
 }
+
+/// Says what the record that this thread is emitting weighs, where somebody knows.
+pub(crate) type Weigher = fn() -> Option<RecordWeight>;
 
 /// Up to where a severity may fill the room; exclusive.
 #[derive(Debug, Clone, Copy)]
@@ -38,18 +49,18 @@ pub(crate) struct Room {
     inside: Apart<AtomicU64>,
     limits: [Limit; SeverityBand::ALL.len()],
     weighs: bool,
+    weigher: Weigher,
 }
 
-/// The lower bits count bytes: up to 1 TiB, twice what may be inside, so that threads that
-/// overshoot for a moment cannot carry over into the records.
-const BYTE_BITS: u32 = 40;
+/// The lower bits count bytes: up to 512 GiB, twice what may be inside, so that threads that
+/// overshoot for a moment cannot carry over into the records. The same holds for the records above
+/// them, and the bit that says closed.
+const BYTE_BITS: u32 = 39;
 const ONE_RECORD: u64 = 1 << BYTE_BITS;
 const BYTES: u64 = ONE_RECORD - 1;
 const MAX_BYTES: u64 = 1 << (BYTE_BITS - 1);
-const MAX_RECORDS: u64 = 1 << (63 - BYTE_BITS);
-/// More than a record can have; a bound for the sum.
-const MAX_SIZE: u64 = 1 << 32;
-
+const MAX_RECORDS: u64 = 1 << (62 - BYTE_BITS);
+const CLOSED: u64 = 1 << 63;
 impl Room {
     /// Room for records of any severity, in the order they come.
     pub(crate) fn first_come(capacity: usize, max_bytes: usize) -> Self {
@@ -82,7 +93,17 @@ impl Room {
             inside: Apart::default(),
             limits,
             weighs,
+            weigher: || None,
         }
+    }
+
+    /// Believes what a weigher says of the records that come.
+    ///
+    /// Only for a room that they reach untouched: [`give_back`](Self::give_back) is told what they
+    /// weigh then.
+    pub(crate) fn with_weigher(mut self, weigher: Weigher) -> Self {
+        self.weigher = weigher;
+        self
     }
 
     /// The size of something that wants to enter, which is only looked at where bytes are bounded.
@@ -91,7 +112,24 @@ impl Room {
         if self.weighs { size().min(MAX_SIZE) } else { 0 }
     }
 
-    /// Takes room for one record that was [weighed](Self::weigh).
+    /// The same for a log record that its maker may have weighed while making it.
+    #[inline]
+    pub(crate) fn weigh_entering(&self, record: &SdkLogRecord) -> u64 {
+        if !self.weighs {
+            return 0;
+        }
+        match (self.weigher)() {
+            Some(weight) => weight.size(),
+            None => self.weigh_by_looking(record),
+        }
+    }
+
+    #[inline(never)]
+    fn weigh_by_looking(&self, record: &SdkLogRecord) -> u64 {
+        self.weigh(|| size::of_record(record))
+    }
+
+    /// Takes room for one record that was weighed.
     #[inline]
     pub(crate) fn take(&self, band: SeverityBand, size: u64) -> Result<(), Full> {
         let step = ONE_RECORD + size;
@@ -103,9 +141,19 @@ impl Room {
         fits
     }
 
-    /// Takes room for a record of the pipeline itself, whether there is some or not.
-    pub(crate) fn take_anyway(&self, size: u64) {
-        self.inside.0.fetch_add(ONE_RECORD + size, AcqRel);
+    /// Takes room for a record of the pipeline itself, whether there is some or not; says whether
+    /// it is open still.
+    pub(crate) fn take_anyway(&self, size: u64) -> bool {
+        self.inside.0.fetch_add(ONE_RECORD + size, AcqRel) & CLOSED == 0
+    }
+
+    /// Gives no room to anybody any more, but to the pipeline itself.
+    pub(crate) fn close(&self) {
+        self.inside.0.fetch_or(CLOSED, AcqRel);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inside.0.load(Acquire) & CLOSED != 0
     }
 
     /// Whether a small record would fit now.
@@ -117,8 +165,13 @@ impl Room {
     #[inline]
     fn fits(&self, inside: u64, band: SeverityBand, size: u64) -> Result<(), Full> {
         let limit = self.limits[band as usize];
+        // A closed room is full of records: one comparison less for everybody else.
         if inside >> BYTE_BITS >= limit.records {
-            Err(Full::Records)
+            Err(if inside & CLOSED == 0 {
+                Full::Records
+            } else {
+                Full::Closed
+            })
         } else if (inside & BYTES) + size > limit.bytes {
             Err(Full::Bytes)
         } else {
@@ -128,15 +181,28 @@ impl Room {
 
     /// Makes room again; the sizes are those that were taken.
     pub(crate) fn give_back(&self, records: u64, bytes: u64) {
-        self.inside
-            .0
-            .fetch_sub(records * ONE_RECORD + bytes, AcqRel);
+        let less = |inside: u64| {
+            // Should the sizes ever differ from those that were taken, the error must not reach the
+            // count of the records, and ends when the last one leaves.
+            let records = (inside & !CLOSED).saturating_sub(records * ONE_RECORD) & !BYTES;
+            let bytes = match records {
+                0 => 0,
+                _ => (inside & BYTES).saturating_sub(bytes),
+            };
+            Some(inside & CLOSED | records | bytes)
+        };
+        let _always = self.inside.0.fetch_update(AcqRel, Acquire, less);
     }
 
     /// How many records are inside.
-    #[cfg(any(test, feature = "metrics"))]
     pub(crate) fn records(&self) -> u64 {
-        self.inside.0.load(Acquire) >> BYTE_BITS
+        (self.inside.0.load(Acquire) & !CLOSED) >> BYTE_BITS
+    }
+
+    /// How many bytes are inside.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.inside.0.load(Acquire) & BYTES
     }
 
     /// How many records of the most severe kind may be inside.
@@ -149,9 +215,9 @@ impl Room {
             .unwrap_or(0)
     }
 
-    /// Whether everybody would be let in.
+    /// Whether there is room for everybody.
     pub(crate) fn is_relaxed(&self) -> bool {
-        let inside = self.inside.0.load(Acquire);
+        let inside = self.inside.0.load(Acquire) & !CLOSED;
         SeverityBand::ALL
             .into_iter()
             .all(|band| self.fits(inside, band, u64::from(self.weighs)).is_ok())
@@ -161,6 +227,9 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroUsize;
+
+    use opentelemetry::logs::{Logger as _, LoggerProvider as _};
+    use opentelemetry_sdk::logs::SdkLoggerProvider;
 
     use super::*;
 
@@ -195,6 +264,52 @@ mod tests {
         assert_eq!(room.records(), 0);
         let huge = room.weigh(|| u64::MAX);
         assert_eq!(room.take(SeverityBand::Fatal, huge), Err(Full::Bytes));
+    }
+
+    #[test]
+    fn sizes_that_were_not_taken_cost_no_record_its_place() {
+        let room = Room::first_come(10, 1000);
+        for size in [100, 200, 300] {
+            room.take(SeverityBand::Info, size).unwrap();
+        }
+        room.give_back(1, 900);
+        assert_eq!((room.records(), room.bytes()), (2, 0));
+        room.take(SeverityBand::Info, 50).unwrap();
+        room.give_back(3, 7);
+        assert_eq!((room.records(), room.bytes()), (0, 0));
+        room.give_back(1, 1);
+        assert_eq!((room.records(), room.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_closed_room_has_place_for_nobody_but_the_pipeline_and_still_empties() {
+        let room = Room::first_come(10, 1000);
+        room.take(SeverityBand::Info, 100).unwrap();
+        room.close();
+        assert!(room.is_closed() && room.is_relaxed());
+        assert_eq!(room.take(SeverityBand::Fatal, 1), Err(Full::Closed));
+        assert_eq!(room.has_some_for(SeverityBand::Info), Err(Full::Closed));
+        assert!(!room.take_anyway(50));
+        assert_eq!((room.records(), room.bytes()), (2, 150));
+        room.give_back(2, 150);
+        assert_eq!((room.records(), room.bytes()), (0, 0));
+        assert!(room.is_closed());
+    }
+
+    #[test]
+    fn a_weight_that_is_known_is_believed() {
+        let known = Room::first_come(10, 1000).with_weigher(|| Some(RecordWeight::new(2, 30)));
+        let record = SdkLoggerProvider::builder()
+            .build()
+            .logger("test")
+            .create_log_record();
+        let expected = RecordWeight::new(2, 30).size();
+        assert_eq!(known.weigh_entering(&record), expected);
+        assert_eq!(known.weigh(|| 7), 7);
+        let looks = Room::first_come(10, 1000);
+        assert_eq!(looks.weigh_entering(&record), size::of_record(&record));
+        let boundless = Room::first_come(10, usize::MAX).with_weigher(|| unreachable!());
+        assert_eq!(boundless.weigh_entering(&record), 0);
     }
 
     #[test]

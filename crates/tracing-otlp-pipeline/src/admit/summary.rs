@@ -175,7 +175,7 @@ impl Summary {
         };
         let mut record = record(&losses);
         let size = door.room().weigh(|| size::of_record(&record));
-        door.admit_summary(SeverityBand::Warn, size);
+        let _passing = door.enter_behind_the_last(SeverityBand::Warn, size);
         batch.emit(&mut record, &scope());
         episode.was_told(Instant::now(), &losses);
     }

@@ -353,6 +353,8 @@ fn a_request_above_the_limit_is_an_encode_loss() {
         tracing_otlp_pipeline::DeliverySettings::default().with_max_request_bytes(limit),
     ));
     assert_eq!(report.by_reason(), [("encode", 10)].into());
+    // No request waits for the delivery thread to say it.
+    support::eventually("it is said", || !said.all().is_empty());
     assert_eq!(said.all(), ["losing logs: encode"]);
     assert!(server.received().is_empty());
 }

@@ -205,8 +205,10 @@ fn wrong_credentials_stop_the_export_and_it_resumes() {
     let server = Server::start([Reply::Http(401, "text/plain", "who?".into())]);
     let (said, told) = (Said::default(), Said::default());
     let (theirs, too) = (said.clone(), told.clone());
+    let probe = Duration::from_millis(500);
+    let start = Instant::now();
     let pipeline = to(&server.url(), Protocol::HttpProtobuf)
-        .with_delivery(hasty().with_authorization_probe(Duration::from_millis(500)))
+        .with_delivery(hasty().with_authorization_probe(probe))
         .on_notice(move |notice| theirs.say(notice))
         .on_event(move |event| {
             too.say(event);
@@ -218,7 +220,9 @@ fn wrong_credentials_stop_the_export_and_it_resumes() {
         emit(pipeline.logger_provider().unwrap(), "x");
         let _ = pipeline.force_flush(PATIENCE);
     }
-    assert_eq!(server.received().len(), 1);
+    let requests = server.received().len();
+    // On a machine that is too slow for that, the unit tests have to do.
+    assert!(requests == 1 || start.elapsed() >= probe, "{requests}");
     eventually("the export resumes", || {
         pipeline.counts().logs().delivered() == 2
     });

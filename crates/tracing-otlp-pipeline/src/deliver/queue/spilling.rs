@@ -8,13 +8,9 @@ use tokio::time::Instant as Clock;
 
 use super::{MAX_REPLAYS, Out, Queue, SPOOL_REST, State, Ticket};
 use crate::{
-    deliver::{
-        breaker::Permit,
-        lane::{Job, Lane},
-        later,
-        overflow::Replayed,
-    },
+    deliver::{breaker::Permit, lane::Job, later, overflow::Replayed},
     encode::Request,
+    settings::Signal,
 };
 
 impl Queue {
@@ -30,16 +26,19 @@ impl Queue {
             || (state.bytes - state.leaving_bytes) > self.max_bytes / 4 * 3
     }
 
-    /// Whether a request from the spool would be welcome.
-    pub(crate) fn wants_replay(&self, now: Clock) -> bool {
+    /// Whether a request from the spool would be welcome, for a signal that has somewhere to go.
+    pub(crate) fn wants_replay(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> bool {
         let state = self.lock();
-        let free = |lane: &Lane| lane.gate.permit(now) == Permit::Free;
+        let free = |signal: &Signal| {
+            let lane = &state.lanes[*signal as usize];
+            has_way(*signal) && lane.gate.permit(now) == Permit::Free
+        };
         !state.closing
             && state.is_online()
             && state.replays < MAX_REPLAYS
             && state.records <= self.max_records / 2
             && state.bytes <= self.max_bytes / 2
-            && state.lanes.iter().any(free)
+            && Signal::ALL.iter().any(free)
     }
 
     /// Whether as many requests from the spool are in here as may.

@@ -87,10 +87,11 @@ impl Delivery {
             return;
         };
         self.tell_of_kept();
+        let has_way = |signal| self.ways[signal as usize].is_some();
         loop {
             overflow.reconcile(self.queue.ledger());
             let mut pause = NOTHING_TO_REPLAY;
-            if self.queue.wants_replay(Instant::now()) {
+            if self.queue.wants_replay(Instant::now(), has_way) {
                 if let Some(replay) = overflow.spool.next().await {
                     pause = REPLAY_PACE;
                     // It may have been found only now, in a file that could not be read before.

@@ -40,7 +40,7 @@ impl Gate {
             breaker: Breaker::new(settings.breaker.failures.get(), settings.breaker.open_for),
             credentials: Breaker::new(1, settings.authorization_probe),
             quiet_until: None,
-            quiet_at_most: settings.retry.batch_deadline,
+            quiet_at_most: settings.retry.batch_deadline(),
             limit: None,
             limit_memory: settings.limit_memory,
             largest: settings.max_request_bytes.get(),

@@ -4,8 +4,18 @@
 //! cargo run --release --example emit -- --records 100000 --threads 4 --spans 3 --embedded
 //! ```
 //!
-//! The last line on stdout is one JSON object: what was emitted, delivered and lost, by reason,
-//! as the pipeline counted it, and with `--embedded` what the receiver got.
+//! The last line on stdout is one JSON object: what was emitted, delivered, spooled and lost, by
+//! reason, as the pipeline counted it, and with `--embedded` what the receiver got. The message of
+//! a record is `record` and its number, which no other record of the run has.
+//!
+//! Everything else is the environment's. An outage with a spool, seen by two processes:
+//!
+//! ```text
+//! export TRACING_OTLP_SPOOL_DIRECTORY=/tmp/emit-spool OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:1
+//! cargo run --example emit -- --records 2000 --rate 1000
+//! OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 \
+//!     cargo run --example emit -- --records 0 --settle 60
+//! ```
 #![expect(clippy::print_stdout, reason = "its result is its last line")]
 
 use std::error::Error;
@@ -14,7 +24,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tracing::field::debug;
 use tracing::{info, info_span};
-use tracing_otlp::{Console, Telemetry};
+use tracing_otlp::{Console, SignalCounts, Telemetry};
 use tracing_otlp_collector::{Capacity, Collector};
 
 /// Emits log records through tracing-otlp and tells what became of them.
@@ -23,6 +33,9 @@ struct Arguments {
     /// Records in all.
     #[arg(long, default_value_t = 10_000)]
     records: u64,
+    /// Number of the first record.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
     /// Threads that emit; the records are split among them.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1024))]
     threads: u64,
@@ -38,6 +51,9 @@ struct Arguments {
     /// Seed of the values.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Seconds to wait at most, before the end, until nothing is on its way or on disk any more.
+    #[arg(long, default_value_t = 0)]
+    settle: u64,
     /// Send to a collector in this process instead of the configured endpoint.
     #[arg(long)]
     embedded: bool,
@@ -71,22 +87,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     });
     let emitting = start.elapsed();
 
+    settle(telemetry.telemetry(), Duration::from_secs(arguments.settle));
     let report = telemetry.shutdown();
-    let logs = report.logs();
-    let mut result = serde_json::json!({
-        "emitted": logs.emitted(),
-        "delivered": logs.delivered(),
-        "lost": logs.lost(),
-        "by_reason": logs.by_reason(),
-        "summaries": logs.summaries(),
-        "spans": {
-            "emitted": report.traces().emitted(),
-            "delivered": report.traces().delivered(),
-            "lost": report.traces().lost(),
-            "by_reason": report.traces().by_reason(),
-        },
-        "seconds": emitting.as_secs_f64(),
-    });
+    let mut result = account(report.logs());
+    result["summaries"] = report.logs().summaries().into();
+    result["spans"] = account(report.traces());
+    result["seconds"] = emitting.as_secs_f64().into();
+    result["shutdown_seconds"] = report.elapsed().as_secs_f64().into();
     if let (Some(collector), Some(result)) = (collector, result.as_object_mut()) {
         result.insert("received".to_owned(), collector.counts().logs.into());
     }
@@ -94,10 +101,43 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Every record in one place: emitted and recovered are as many as all the others together.
+fn account(counts: &SignalCounts) -> serde_json::Value {
+    serde_json::json!({
+        "emitted": counts.emitted(),
+        "recovered": counts.recovered(),
+        "delivered": counts.delivered(),
+        "spooled": counts.spooled(),
+        "pending": counts.pending(),
+        "lost": counts.lost(),
+        "by_reason": counts.by_reason(),
+    })
+}
+
+/// Waits until everything is delivered or lost, for at most this time.
+fn settle(telemetry: &Telemetry, at_most: Duration) {
+    let until = Instant::now() + at_most;
+    loop {
+        let Some(left) = until.checked_duration_since(Instant::now()) else {
+            return;
+        };
+        let _ = telemetry.flush(left);
+        let counts = telemetry.counts().total();
+        if counts.pending() + counts.spooled() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Emits a thread's share.
 fn emit(arguments: &Arguments, thread: u64, start: Instant) {
-    let share = arguments.records / arguments.threads
-        + u64::from(thread < arguments.records % arguments.threads);
+    let (each, rest) = (
+        arguments.records / arguments.threads,
+        arguments.records % arguments.threads,
+    );
+    let share = each + u64::from(thread < rest);
+    let first = arguments.from + each * thread + rest.min(thread);
     let mut random = Random(arguments.seed ^ (thread << 32));
     let mut sent = 0;
     while sent < share {
@@ -105,7 +145,7 @@ fn emit(arguments: &Arguments, thread: u64, start: Instant) {
         nest(arguments.spans, &mut || {
             for number in sent..sent + count {
                 pace(arguments, number, start);
-                record(arguments.fields, number, &mut random);
+                record(arguments.fields, first + number, &mut random);
             }
         });
         sent += count;

@@ -9,12 +9,16 @@
 //! `OTEL_EXPORTER_OTLP_ENDPOINT=https://logfire-us.pydantic.dev` and
 //! `OTEL_EXPORTER_OTLP_HEADERS=Authorization=<token>`. Without a token, the program sends to a
 //! collector of its own and shows what Logfire would have got.
+//!
+//! With a spool a third thing changes: Logfire refuses records that are older than 24 hours, so
+//! what waits on disk must leave earlier. `SpoolSettings::logfire` keeps it for 23 hours; by
+//! environment alone that is `TRACING_OTLP_SPOOL_MAX_AGE=23h`.
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::error::Error;
 
 use tracing::{info, info_span};
-use tracing_otlp::{Protocol, Telemetry};
+use tracing_otlp::{Protocol, SpoolSettings, Telemetry};
 use tracing_otlp_collector::Collector;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,12 +35,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => endpoint(&token)?.to_owned(),
     };
 
-    let telemetry = Telemetry::builder()
+    let mut builder = Telemetry::builder()
         .with_service_name("logfire-example")
         .with_protocol(Protocol::HttpProtobuf) // Logfire takes OTLP over HTTP only.
         .with_endpoint(endpoint)
-        .with_header("Authorization", token)
-        .init()?;
+        .with_header("Authorization", token);
+    // With the age that Logfire wants, which the variable alone would not give.
+    if let Some(directory) = std::env::var_os("TRACING_OTLP_SPOOL_DIRECTORY") {
+        if !directory.is_empty() {
+            builder = builder.with_spool(SpoolSettings::logfire(directory));
+        }
+    }
+    let telemetry = builder.init()?;
     info_span!("greet").in_scope(|| info!(who = "Logfire", "hello"));
     let report = telemetry.shutdown();
     println!("{report}");

@@ -8,8 +8,8 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Command, ExitStatus, Stdio};
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 #[derive(Debug)]
 pub struct Child {
     process: std::process::Child,
+    stdin: Option<ChildStdin>,
     output: Arc<Output>,
     name: String,
 }
@@ -55,13 +56,25 @@ impl Child {
         let output = Arc::new(Output::default());
         let stdout = process.stdout.take().expect("stdout is piped");
         let stderr = process.stderr.take().expect("stderr is piped");
+        let stdin = process.stdin.take();
         collect(stdout, Stream::Out, &output);
         collect(stderr, Stream::Err, &output);
         Ok(Self {
             process,
+            stdin,
             output,
             name,
         })
+    }
+
+    /// Writes a line to its standard input, if the command has a pipe there.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or nobody reads it any more.
+    pub fn tell(&mut self, line: &str) -> io::Result<()> {
+        let pipe = self.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        writeln!(pipe, "{line}")
     }
 
     /// The process id.

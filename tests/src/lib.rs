@@ -18,9 +18,12 @@
 
 pub mod child;
 pub mod collected;
+pub mod conserved;
+pub mod directory;
 pub mod http;
 pub mod model;
 pub mod peers;
 pub mod places;
+pub mod receiver;
 pub mod scenario;
 pub mod victim;

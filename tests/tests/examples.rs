@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use tracing_otlp_collector::Collector;
 use tracing_otlp_tests::child::{self, Child};
 use tracing_otlp_tests::collected;
+use tracing_otlp_tests::directory::Directory;
 use tracing_otlp_tests::http::{self, Answer};
 use tracing_otlp_tests::model::{LogRecord, Value};
 
@@ -285,6 +286,26 @@ fn emit_counts_small_paced_runs_exactly() {
 }
 
 #[test]
+fn emit_numbers_its_records_over_threads_and_runs() {
+    let collector = Collector::start().unwrap();
+    for from in ["0", "50"] {
+        let result = emit(
+            &["--records", "50", "--threads", "3", "--from", from],
+            &[(ENDPOINT, &collector.endpoint())],
+        );
+        assert_eq!(counts(&result), [50, 50, 0]);
+    }
+    let logs = collected::logs(&collector);
+    let number = |log: &LogRecord| -> u64 {
+        let body = log.body.as_str().unwrap();
+        body.strip_prefix("record ").unwrap().parse().unwrap()
+    };
+    let mut numbers: Vec<_> = logs.iter().map(number).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..100).collect::<Vec<_>>());
+}
+
+#[test]
 fn emit_keeps_its_pace() {
     let arguments = ["--records", "200", "--rate", "400", "--embedded"];
     let result = emit(&arguments, &[]);
@@ -360,6 +381,7 @@ fn emit_refuses_bad_arguments_clearly() {
         ("--records many", "--records"),
         ("--rate -1", "-1"),
         ("--seed", "--seed"),
+        ("--settle soon", "--settle"),
         ("--record 5", "--record"),
         ("surplus", "surplus"),
     ] {
@@ -449,6 +471,16 @@ fn logfire_gets_the_raw_token() {
             ("traces", "pylf_v1_us_example")
         ]
     );
+}
+
+#[test]
+fn logfire_spools_where_the_environment_says() {
+    let directory = Directory::new();
+    let ran = run(example("logfire").env("TRACING_OTLP_SPOOL_DIRECTORY", directory.path()));
+    assert!(ran.status.success(), "{ran:#?}");
+    let said = |line: &String| line.starts_with("tracing-otlp:");
+    assert!(!ran.stderr.iter().any(said), "{ran:#?}");
+    assert!(directory.path().is_dir());
 }
 
 #[test]

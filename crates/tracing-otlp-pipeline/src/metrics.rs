@@ -28,7 +28,7 @@ impl PipelineBuilder {
     /// What failed has the [name of the reason](LossReason::as_str) as `error.type`. The pipeline
     /// is only looked at when the provider collects. When the metrics are exported by this very
     /// process, a look is as old as the collection's interval.
-    pub fn with_meter_provider(self, provider: &impl MeterProvider) -> Self {
+    pub fn with_meter_provider(self, provider: &(impl MeterProvider + ?Sized)) -> Self {
         let scope = InstrumentationScope::builder("tracing_otlp_pipeline")
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(SCHEMA)

@@ -12,11 +12,12 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_otlp_layer::{Fence, LayerCounts, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
     AdmissionSettings, BatchSettings, Compression, DeliveryEvent, DeliverySettings, Notice,
-    Pipeline, PipelineBuilder, Protocol, Signal,
+    Pipeline, PipelineBuilder, Protocol, Signal, SpoolSettings,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
 
+use crate::bounds;
 use crate::config::{self, OtlpOverrides};
 use crate::console::Console;
 use crate::environment::Environment;
@@ -30,9 +31,6 @@ use crate::telemetry::{Inner, Loggers, Quietly, Telemetry};
 /// How a fresh log layer is set up; kept, since every call of `log_layer` makes one.
 pub(crate) type LogLayerSetup =
     Box<dyn Fn(LogLayer<SdkLogger>) -> LogLayer<SdkLogger> + Send + Sync>;
-
-/// What is passed on to the pipeline as it is.
-type PassOn = Vec<Box<dyn FnOnce(PipelineBuilder) -> PipelineBuilder + Send>>;
 
 type OnNotice = Box<dyn Fn(&Notice) + Send + Sync>;
 
@@ -49,11 +47,13 @@ pub struct TelemetryBuilder {
     span_batch: Option<BatchSettings>,
     admission: AdmissionSettings,
     delivery: DeliverySettings,
+    spool: Option<SpoolSettings>,
     span_events: SpanEvents,
     log_layer: LogLayerSetup,
     panic_records: bool,
     on_notice: OnNotice,
-    pass_on: PassOn,
+    /// What is passed on to the pipeline as it is.
+    pipeline: PipelineBuilder,
 }
 
 impl TelemetryBuilder {
@@ -69,11 +69,12 @@ impl TelemetryBuilder {
             span_batch: None,
             admission: AdmissionSettings::default(),
             delivery: DeliverySettings::default(),
+            spool: None,
             span_events: SpanEvents::default(),
             log_layer: Box::new(|layer| layer),
             panic_records: true,
             on_notice: Box::new(|notice| say(notice)),
-            pass_on: Vec::new(),
+            pipeline: Pipeline::builder(),
         }
     }
 
@@ -162,15 +163,41 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Which records may wait for a batch while the queue fills, and which leave at once.
+    /// Which records may wait for a batch while the queue fills, and which leave at once. Its bound
+    /// in bytes beats `TRACING_OTLP_QUEUE_MAX_BYTES` if it is set here, and is left to it if not.
     pub fn with_admission(mut self, admission: AdmissionSettings) -> Self {
         self.admission = admission;
         self
     }
 
-    /// Bounds of the delivery queue, retries, the spool on disk, and the shutdown deadline.
+    /// Bounds of the delivery queue, retries, the spool on disk, and the shutdown deadline
+    /// (`TRACING_OTLP_DELIVERY_QUEUE_MAX_RECORDS`, `TRACING_OTLP_DELIVERY_QUEUE_MAX_BYTES`,
+    /// `TRACING_OTLP_RETRY_DEADLINE`, `TRACING_OTLP_SHUTDOWN_DEADLINE`, and those of
+    /// [`with_spool`](Self::with_spool)). Each setting by itself: what is set here beats its
+    /// variable, what is not set here is left to it.
     pub fn with_delivery(mut self, delivery: DeliverySettings) -> Self {
         self.delivery = delivery;
+        self
+    }
+
+    /// Keeps on disk what cannot be delivered in time, does not fit in memory, or is left at the
+    /// end of the process; it is sent later, also by the next process. Default: no spool, and it
+    /// is lost and counted.
+    ///
+    /// Beats the spool of [`with_delivery`](Self::with_delivery) and the directory of
+    /// `TRACING_OTLP_SPOOL_DIRECTORY`. Size and age that are not set here are those of
+    /// `TRACING_OTLP_SPOOL_MAX_BYTES` and `TRACING_OTLP_SPOOL_MAX_AGE`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tracing_otlp::{SpoolSettings, Telemetry};
+    ///
+    /// let builder = Telemetry::builder().with_spool(SpoolSettings::new("/var/lib/shop/telemetry"));
+    /// # drop(builder);
+    /// ```
+    pub fn with_spool(mut self, spool: SpoolSettings) -> Self {
+        self.spool = Some(spool);
         self
     }
 
@@ -220,22 +247,27 @@ impl TelemetryBuilder {
 
     /// Is told of every step of delivery: delivered, tried again, split, spooled, lost …
     /// Runs on the delivery thread, like [`on_notice`](Self::on_notice).
-    pub fn on_event<F>(mut self, tell: F) -> Self
+    pub fn on_event<F>(self, tell: F) -> Self
     where
         F: Fn(&DeliveryEvent) + Send + Sync + 'static,
     {
-        self.pass_on.push(Box::new(|to| to.on_event(tell)));
-        self
+        self.map_pipeline(|pipeline| pipeline.on_event(tell))
     }
 
     /// Asks `is_online` before anything is sent; while it says no, everything waits and is neither
-    /// tried nor aged.
-    pub fn with_connectivity<F>(mut self, is_online: F) -> Self
+    /// tried nor aged. Who is told rather than asks has [`Telemetry::set_online`].
+    pub fn with_connectivity<F>(self, is_online: F) -> Self
     where
         F: Fn() -> bool + Send + Sync + 'static,
     {
-        self.pass_on
-            .push(Box::new(|to| to.with_connectivity(is_online)));
+        self.map_pipeline(|pipeline| pipeline.with_connectivity(is_online))
+    }
+
+    pub(crate) fn map_pipeline(
+        mut self,
+        map: impl FnOnce(PipelineBuilder) -> PipelineBuilder,
+    ) -> Self {
+        self.pipeline = map(self.pipeline);
         self
     }
 
@@ -262,21 +294,25 @@ impl TelemetryBuilder {
             Some(console) => console,
             None => Console::from_environment(environment)?,
         };
+        let admission = bounds::admission(environment, self.admission)?;
+        let delivery = match self.spool {
+            Some(spool) => self.delivery.with_spool(spool),
+            None => self.delivery,
+        };
+        let delivery = bounds::delivery(environment, delivery)?;
         let logs = logs.filter(|_| !disabled);
         let traces = traces.filter(|_| !disabled);
 
-        let deadline = self.delivery.shutdown_deadline();
-        let mut pipeline = Pipeline::builder()
+        let deadline = delivery.shutdown_deadline();
+        let mut pipeline = self
+            .pipeline
             .with_resource(resource)
             .with_log_batch(log_batch)
             .with_span_batch(span_batch)
-            .with_admission(self.admission)
-            .with_delivery(self.delivery)
+            .with_admission(admission)
+            .with_delivery(delivery)
             .map_tracer_provider(move |provider| provider.with_sampler(sampler))
             .on_notice(self.on_notice);
-        for pass_on in self.pass_on {
-            pipeline = pass_on(pipeline);
-        }
         if let Some(logs) = logs {
             pipeline = pipeline.with_logs(logs);
         }

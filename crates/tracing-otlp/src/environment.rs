@@ -106,6 +106,59 @@ impl Environment {
         Ok(value.map(|value| Duration::from_millis(value.get())))
     }
 
+    /// A number of bytes above 0, with `KiB`, `MiB` or `GiB` behind it where wanted.
+    pub(crate) fn bytes(&self, name: &str) -> Result<Option<NonZeroUsize>, Error> {
+        let problem = "expected a number of bytes above 0, or one of KiB, MiB or GiB like 64MiB";
+        self.with_unit(name, problem, |number, unit| {
+            let bytes = number.checked_mul(match unit {
+                "" | "b" => 1,
+                "kib" => 1 << 10,
+                "mib" => 1 << 20,
+                "gib" => 1 << 30,
+                _ => return None,
+            })?;
+            NonZeroUsize::new(usize::try_from(bytes).ok()?)
+        })
+    }
+
+    /// Milliseconds, as everywhere in OpenTelemetry, or a number with its unit.
+    pub(crate) fn duration(&self, name: &str) -> Result<Option<Duration>, Error> {
+        let problem = "expected milliseconds, or a number with ms, s, m or h behind it like 30s";
+        self.with_unit(name, problem, |number, unit| {
+            let milliseconds = number.checked_mul(match unit {
+                "" | "ms" => 1,
+                "s" => 1000,
+                "m" => 60 * 1000,
+                "h" => 60 * 60 * 1000,
+                _ => return None,
+            })?;
+            Some(Duration::from_millis(milliseconds))
+        })
+    }
+
+    /// A whole number and what stands behind it, in lower case.
+    fn with_unit<T>(
+        &self,
+        name: &str,
+        problem: &str,
+        convert: impl Fn(u64, &str) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let Some(value) = self.text(name)? else {
+            return Ok(None);
+        };
+        let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = value.split_at(digits);
+        let unit = unit.trim_start().to_ascii_lowercase();
+        match number
+            .parse()
+            .ok()
+            .and_then(|number| convert(number, &unit))
+        {
+            Some(made) => Ok(Some(made)),
+            None => Err(Error::variable(name, &value, problem)),
+        }
+    }
+
     /// `key=value,key=value` with percent-encoding, as W3C Baggage writes it.
     ///
     /// With `secret` no part of a value comes near an error.
@@ -194,6 +247,46 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!("N={bad:?}: expected a whole number above 0")
+            );
+        }
+    }
+
+    #[test]
+    fn bytes_and_durations_may_have_units() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("64MiB", 64 << 20),
+            ("2 gib", 2 << 30),
+            ("3KiB", 3072),
+        ] {
+            let read = with("B", text).bytes("B").expect("fine").expect("set");
+            assert_eq!(read.get(), bytes, "{text}");
+        }
+        for (text, milliseconds) in [("0", 0), ("1500", 1500), ("30s", 30_000), ("5 m", 300_000)] {
+            let read = with("D", text).duration("D").expect("fine");
+            assert_eq!(read, Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+        assert_eq!(with("B", " ").bytes("B").expect("fine"), None);
+        for bad in [
+            "0",
+            "MiB",
+            "-1",
+            "1.5MiB",
+            "64MB",
+            "18446744073709551615KiB",
+            "1 0",
+        ] {
+            let error = with("B", bad).bytes("B").expect_err("bad").to_string();
+            assert!(
+                error.starts_with(&format!("B={bad:?}: expected")),
+                "{error}"
+            );
+        }
+        for bad in ["s", "1d", "-1s", "18446744073709551615h"] {
+            let error = with("D", bad).duration("D").expect_err("bad").to_string();
+            assert!(
+                error.starts_with(&format!("D={bad:?}: expected")),
+                "{error}"
             );
         }
     }

@@ -27,6 +27,11 @@ impl Guard {
         &self.telemetry
     }
 
+    /// Says whether the process can reach the network; see [`Telemetry::set_online`].
+    pub fn set_online(&self, online: bool) {
+        self.telemetry.set_online(online);
+    }
+
     /// Sends what is waiting, for at most `timeout`, and reports.
     pub fn flush(&self, timeout: Duration) -> Report {
         self.telemetry.flush(timeout)

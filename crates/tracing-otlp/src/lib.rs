@@ -23,6 +23,8 @@
 //! - *Pass a trace on through HTTP headers:* [`propagation`].
 //! - *Put the trace id into a response:* [`current_ids`].
 //! - *Know what was lost:* [`Guard::shutdown`] and [`Telemetry::counts`].
+//! - *Lose nothing in an outage:* [`TelemetryBuilder::with_spool`].
+//! - *Say that there is no network:* [`Telemetry::set_online`].
 //!
 //! # Which variables are read?
 //!
@@ -31,7 +33,9 @@
 //! `OTEL_TRACES_SAMPLER` and `_ARG`, `OTEL_EXPORTER_OTLP_{,LOGS_,TRACES_}{ENDPOINT, PROTOCOL,
 //! HEADERS, COMPRESSION, TIMEOUT, INSECURE}`, `OTEL_BLRP_*`, `OTEL_BSP_*`,
 //! `OTEL_{,LOGRECORD_}ATTRIBUTE_{COUNT,VALUE_LENGTH}_LIMIT`; the SDK itself reads
-//! `OTEL_SPAN_*_LIMIT`. An empty value is an unset one; a bad one is an [`Error`] that names the
+//! `OTEL_SPAN_*_LIMIT`. What may wait, for how long and where: `TRACING_OTLP_QUEUE_MAX_BYTES`,
+//! `TRACING_OTLP_DELIVERY_QUEUE_MAX_{RECORDS,BYTES}`, `TRACING_OTLP_{RETRY,SHUTDOWN}_DEADLINE`,
+//! `TRACING_OTLP_SPOOL_{DIRECTORY,MAX_BYTES,MAX_AGE}`. An empty value is an unset one; a bad one is an [`Error`] that names the
 //! variable. `docs/environment.md` has the table.
 //!
 //! # Versions
@@ -42,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bounds;
 mod builder;
 mod check;
 mod config;
@@ -50,6 +55,8 @@ mod environment;
 mod error;
 mod guard;
 mod ledger;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod panic;
 pub mod propagation;
 mod say;

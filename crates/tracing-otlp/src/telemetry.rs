@@ -268,6 +268,28 @@ impl Telemetry {
         self.inner.pipeline.counts()
     }
 
+    /// Says whether the process can reach the network; until told, telemetry assumes so.
+    ///
+    /// While it cannot, nothing is sent: no request is tried, and none comes nearer to its
+    /// deadline. What is logged waits in the delivery queue, and in the spool if there is one and
+    /// the queue is nearly full. A [`flush`](Self::flush) returns at once and says that it is not
+    /// settled; a [`shutdown`](Self::shutdown) sends nothing either, and spools or loses what is
+    /// left. Where [`with_connectivity`](TelemetryBuilder::with_connectivity) asks too, both have
+    /// to say yes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let telemetry = tracing_otlp::Telemetry::builder().build()?;
+    /// telemetry.set_online(false); // for example in flight mode
+    /// // …
+    /// telemetry.set_online(true);
+    /// # Ok::<(), tracing_otlp::Error>(())
+    /// ```
+    pub fn set_online(&self, online: bool) {
+        self.inner.pipeline.set_online(online);
+    }
+
     /// Sends what is waiting, for at most `timeout`, and reports.
     pub fn flush(&self, timeout: Duration) -> Report {
         self.inner.flush(timeout)

@@ -27,7 +27,8 @@ use crate::error::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdmissionSettings {
     watermarks: [u8; SeverityBand::ALL.len()],
-    max_queued_bytes: NonZeroUsize,
+    /// `None`: nobody said anything, so that others still can.
+    max_queued_bytes: Option<NonZeroUsize>,
     error_flush: Option<Duration>,
     loss_summary: Option<Duration>,
 }
@@ -36,7 +37,7 @@ impl Default for AdmissionSettings {
     fn default() -> Self {
         Self {
             watermarks: [50, 65, 80, 90, 100, 100],
-            max_queued_bytes: NonZeroUsize::MIN.saturating_add(32 * 1024 * 1024 - 1),
+            max_queued_bytes: None,
             error_flush: Some(Duration::from_millis(100)),
             loss_summary: Some(Duration::from_secs(10)),
         }
@@ -67,7 +68,15 @@ impl AdmissionSettings {
     /// `NonZeroUsize::MAX` means no bound, and no estimate. Any other bound is at most 512 GiB.
     #[must_use]
     pub fn with_max_queued_bytes(mut self, bytes: NonZeroUsize) -> Self {
-        self.max_queued_bytes = bytes;
+        self.max_queued_bytes = Some(bytes);
+        self
+    }
+
+    /// The same, unless it was set before: for what comes from where code is to win, like the
+    /// environment.
+    #[must_use]
+    pub fn or_max_queued_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_queued_bytes.get_or_insert(bytes);
         self
     }
 
@@ -102,7 +111,7 @@ impl AdmissionSettings {
 
     /// How many bytes the waiting records may take.
     pub fn max_queued_bytes(&self) -> NonZeroUsize {
-        self.max_queued_bytes
+        self.max_queued_bytes.unwrap_or(MAX_QUEUED_BYTES)
     }
 
     /// How much time lies between two flushes for an error.
@@ -131,6 +140,8 @@ impl AdmissionSettings {
         Ok(())
     }
 }
+
+const MAX_QUEUED_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(32 * 1024 * 1024 - 1);
 
 #[cfg(test)]
 mod tests {

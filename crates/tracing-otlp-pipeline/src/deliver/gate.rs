@@ -42,7 +42,7 @@ impl Gate {
             breaker: Breaker::new(settings.breaker.failures.get(), settings.breaker.open_for),
             credentials: Breaker::new(1, settings.authorization_probe),
             quiet_until: None,
-            quiet_at_most: settings.retry.batch_deadline,
+            quiet_at_most: settings.retry.batch_deadline(),
             many: limit(),
             single: limit(),
             last_failure: None,

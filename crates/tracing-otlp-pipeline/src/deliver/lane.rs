@@ -113,7 +113,7 @@ impl Lane {
             fresh_in_flight: 0,
             retries_in_flight: 0,
             max_in_flight: settings.max_in_flight.get(),
-            batch_deadline: settings.retry.batch_deadline,
+            batch_deadline: settings.retry.batch_deadline(),
             retry_came_last: false,
             gate: Gate::new(signal, settings),
             held: false,

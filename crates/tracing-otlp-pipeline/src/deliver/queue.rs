@@ -142,8 +142,8 @@ impl Queue {
             wake: Notify::new(),
             replay_ended: Notify::new(),
             ledger,
-            max_records: settings.max_queued_records.get() as u64,
-            max_bytes: settings.max_queued_bytes.get(),
+            max_records: settings.max_queued_records().get() as u64,
+            max_bytes: settings.max_queued_bytes().get(),
             retry: settings.retry.clone(),
             spills: AtomicBool::new(false),
         }

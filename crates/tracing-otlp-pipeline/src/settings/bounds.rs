@@ -122,11 +122,12 @@ impl BatchSettings {
 /// The bounds of delivery, shared by all signals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliverySettings {
-    pub(crate) max_queued_records: NonZeroUsize,
-    pub(crate) max_queued_bytes: NonZeroUsize,
+    /// `None`, here and below: nobody said anything, so that others still can.
+    max_queued_records: Option<NonZeroUsize>,
+    max_queued_bytes: Option<NonZeroUsize>,
     pub(crate) max_request_bytes: NonZeroUsize,
     pub(crate) connect_timeout: Duration,
-    pub(crate) shutdown_deadline: Duration,
+    shutdown_deadline: Option<Duration>,
     pub(crate) max_in_flight: NonZeroUsize,
     pub(crate) retry: RetrySettings,
     pub(crate) breaker: BreakerSettings,
@@ -136,15 +137,18 @@ pub struct DeliverySettings {
 }
 
 const MIB: usize = 1024 * 1024;
+const MAX_QUEUED_RECORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(200_000 - 1);
+const MAX_QUEUED_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(64 * MIB - 1);
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
-            max_queued_records: NonZeroUsize::MIN.saturating_add(200_000 - 1),
-            max_queued_bytes: NonZeroUsize::MIN.saturating_add(64 * MIB - 1),
+            max_queued_records: None,
+            max_queued_bytes: None,
             max_request_bytes: NonZeroUsize::MIN.saturating_add(64 * MIB - 1),
             connect_timeout: Duration::from_secs(5),
-            shutdown_deadline: Duration::from_secs(5),
+            shutdown_deadline: None,
             max_in_flight: NonZeroUsize::MIN.saturating_add(4 - 1),
             retry: RetrySettings::default(),
             breaker: BreakerSettings::default(),
@@ -160,7 +164,15 @@ impl DeliverySettings {
     /// `delivery_queue_full`.
     #[must_use]
     pub fn with_max_queued_records(mut self, records: NonZeroUsize) -> Self {
-        self.max_queued_records = records;
+        self.max_queued_records = Some(records);
+        self
+    }
+
+    /// The same, unless it was set before: for what comes from where code is to win, like the
+    /// environment.
+    #[must_use]
+    pub fn or_max_queued_records(mut self, records: NonZeroUsize) -> Self {
+        self.max_queued_records.get_or_insert(records);
         self
     }
 
@@ -168,7 +180,14 @@ impl DeliverySettings {
     /// more are lost as `delivery_queue_full`.
     #[must_use]
     pub fn with_max_queued_bytes(mut self, bytes: NonZeroUsize) -> Self {
-        self.max_queued_bytes = bytes;
+        self.max_queued_bytes = Some(bytes);
+        self
+    }
+
+    /// The same, unless it was set before.
+    #[must_use]
+    pub fn or_max_queued_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_queued_bytes.get_or_insert(bytes);
         self
     }
 
@@ -192,7 +211,14 @@ impl DeliverySettings {
     /// It holds for dropping the pipeline and for flushing through a provider.
     #[must_use]
     pub fn with_shutdown_deadline(mut self, deadline: Duration) -> Self {
-        self.shutdown_deadline = deadline;
+        self.shutdown_deadline = Some(deadline);
+        self
+    }
+
+    /// The same, unless it was set before.
+    #[must_use]
+    pub fn or_shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.shutdown_deadline.get_or_insert(deadline);
         self
     }
 
@@ -259,7 +285,27 @@ impl DeliverySettings {
 
     /// How long a shutdown without a deadline of its own may take.
     pub fn shutdown_deadline(&self) -> Duration {
-        self.shutdown_deadline
+        self.shutdown_deadline.unwrap_or(SHUTDOWN_DEADLINE)
+    }
+
+    /// How many records may wait for or be in delivery.
+    pub fn max_queued_records(&self) -> NonZeroUsize {
+        self.max_queued_records.unwrap_or(MAX_QUEUED_RECORDS)
+    }
+
+    /// How many bytes of encoded requests may wait for or be in delivery.
+    pub fn max_queued_bytes(&self) -> NonZeroUsize {
+        self.max_queued_bytes.unwrap_or(MAX_QUEUED_BYTES)
+    }
+
+    /// How requests that failed are tried again.
+    pub fn retry(&self) -> &RetrySettings {
+        &self.retry
+    }
+
+    /// Where requests wait on disk, if they do.
+    pub fn spool(&self) -> Option<&SpoolSettings> {
+        self.spool.as_ref()
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {

@@ -17,7 +17,8 @@ use crate::error::Error;
 pub struct RetrySettings {
     pub(crate) initial_backoff: Duration,
     pub(crate) max_backoff: Duration,
-    pub(crate) batch_deadline: Duration,
+    /// `None`: nobody said anything, so that others still can.
+    batch_deadline: Option<Duration>,
 }
 
 impl Default for RetrySettings {
@@ -25,7 +26,7 @@ impl Default for RetrySettings {
         Self {
             initial_backoff: Duration::from_secs(1),
             max_backoff: Duration::from_secs(32),
-            batch_deadline: Duration::from_secs(5 * 60),
+            batch_deadline: None,
         }
     }
 }
@@ -58,13 +59,21 @@ impl RetrySettings {
     /// spool, or is lost as `unreachable`, `timeout` or `unavailable`: by its last failure.
     #[must_use]
     pub fn with_batch_deadline(mut self, deadline: Duration) -> Self {
-        self.batch_deadline = deadline;
+        self.batch_deadline = Some(deadline);
+        self
+    }
+
+    /// The same, unless it was set before: for what comes from where code is to win, like the
+    /// environment.
+    #[must_use]
+    pub fn or_batch_deadline(mut self, deadline: Duration) -> Self {
+        self.batch_deadline.get_or_insert(deadline);
         self
     }
 
     /// How long after its first attempt a request is given up.
     pub fn batch_deadline(&self) -> Duration {
-        self.batch_deadline
+        self.batch_deadline.unwrap_or(BATCH_DEADLINE)
     }
 
     pub(crate) fn validate(&self) -> Result<(), Error> {
@@ -76,6 +85,8 @@ impl RetrySettings {
         Ok(())
     }
 }
+
+const BATCH_DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 /// When a destination that fails again and again is left alone for a while.
 ///

@@ -24,8 +24,9 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpoolSettings {
     directory: PathBuf,
-    max_bytes: NonZeroUsize,
-    max_age: Duration,
+    /// `None`, here and below: nobody said anything, so that others still can.
+    max_bytes: Option<NonZeroUsize>,
+    max_age: Option<Duration>,
     segment_bytes: NonZeroUsize,
     commit_interval: Duration,
     commit_bytes: NonZeroUsize,
@@ -38,8 +39,8 @@ impl SpoolSettings {
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
-            max_bytes: NonZeroUsize::MIN.saturating_add(512 * MIB - 1),
-            max_age: Duration::from_secs(24 * 60 * 60),
+            max_bytes: None,
+            max_age: None,
             segment_bytes: NonZeroUsize::MIN.saturating_add(8 * MIB - 1),
             commit_interval: Duration::from_millis(25),
             commit_bytes: NonZeroUsize::MIN.saturating_add(MIB - 1),
@@ -56,14 +57,29 @@ impl SpoolSettings {
     /// when it is full the oldest segment leaves.
     #[must_use]
     pub fn with_max_bytes(mut self, bytes: NonZeroUsize) -> Self {
-        self.max_bytes = bytes;
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// The same, unless it was set before: for what comes from where code is to win, like the
+    /// environment.
+    #[must_use]
+    pub fn or_max_bytes(mut self, bytes: NonZeroUsize) -> Self {
+        self.max_bytes.get_or_insert(bytes);
         self
     }
 
     /// Sets how old a request may get, 24 hours unless set; older ones are not sent any more.
     #[must_use]
     pub fn with_max_age(mut self, age: Duration) -> Self {
-        self.max_age = age;
+        self.max_age = Some(age);
+        self
+    }
+
+    /// The same, unless it was set before.
+    #[must_use]
+    pub fn or_max_age(mut self, age: Duration) -> Self {
+        self.max_age.get_or_insert(age);
         self
     }
 
@@ -97,12 +113,12 @@ impl SpoolSettings {
 
     /// How old a request may get.
     pub fn max_age(&self) -> Duration {
-        self.max_age
+        self.max_age.unwrap_or(MAX_AGE)
     }
 
     /// How many bytes all files may take.
     pub fn max_bytes(&self) -> NonZeroUsize {
-        self.max_bytes
+        self.max_bytes.unwrap_or(MAX_BYTES)
     }
 
     pub(super) fn commit_interval(&self) -> Duration {
@@ -110,7 +126,7 @@ impl SpoolSettings {
     }
 
     pub(super) fn bounds(&self) -> Bounds {
-        let max_bytes = (self.max_bytes.get() as u64).max(MIN_BYTES);
+        let max_bytes = (self.max_bytes().get() as u64).max(MIN_BYTES);
         let segment_bytes = (self.segment_bytes.get() as u64)
             .min(max_bytes / 8)
             // Not so small that a full spool has more than some thousand files.
@@ -120,7 +136,7 @@ impl SpoolSettings {
             max_bytes,
             segment_bytes,
             commit_bytes: (self.commit_bytes.get() as u64).min(segment_bytes),
-            max_age: u64::try_from(self.max_age.as_nanos()).unwrap_or(u64::MAX),
+            max_age: u64::try_from(self.max_age().as_nanos()).unwrap_or(u64::MAX),
         }
     }
 }
@@ -136,6 +152,8 @@ pub(super) struct Bounds {
 }
 
 const MIB: usize = 1024 * 1024;
+const MAX_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(512 * MIB - 1);
+const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Below this a segment holds hardly an entry.
 const MIN_BYTES: u64 = 64 * 1024;
 /// Positions in a segment fit into 32 bits, with room for one large entry.

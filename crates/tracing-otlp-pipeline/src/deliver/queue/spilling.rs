@@ -29,16 +29,17 @@ impl Queue {
     /// Whether a request from the spool would be welcome, for a signal that has somewhere to go.
     pub(crate) fn wants_replay(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> bool {
         let state = self.lock();
-        let free = |signal: &Signal| {
-            let lane = &state.lanes[*signal as usize];
-            has_way(*signal) && lane.gate.permit(now) == Permit::Free
+        // Where nothing else is left to send, it is a request from there that asks.
+        let open = |signal: &Signal| {
+            let permit = state.lanes[*signal as usize].gate.permit(now);
+            has_way(*signal) && matches!(permit, Permit::Free | Permit::Probe)
         };
         !state.closing
             && state.is_online()
             && state.replays < MAX_REPLAYS
             && state.records <= self.max_records / 2
             && state.bytes <= self.max_bytes / 2
-            && Signal::ALL.iter().any(free)
+            && Signal::ALL.iter().any(open)
     }
 
     /// Whether as many requests from the spool are in here as may.

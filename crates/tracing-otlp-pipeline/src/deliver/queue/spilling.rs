@@ -8,7 +8,7 @@ use tokio::time::Instant as Clock;
 
 use super::{MAX_REPLAYS, Out, Queue, SPOOL_REST, State, Ticket};
 use crate::{
-    deliver::{breaker::Permit, lane::Job, later, overflow::Replayed},
+    deliver::{lane::Job, later, overflow::Replayed},
     encode::Request,
     settings::Signal,
 };
@@ -29,10 +29,8 @@ impl Queue {
     /// Whether a request from the spool would be welcome, for a signal that has somewhere to go.
     pub(crate) fn wants_replay(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> bool {
         let state = self.lock();
-        // Where nothing else is left to send, it is a request from there that asks.
         let open = |signal: &Signal| {
-            let permit = state.lanes[*signal as usize].gate.permit(now);
-            has_way(*signal) && matches!(permit, Permit::Free | Permit::Probe)
+            has_way(*signal) && state.lanes[*signal as usize].gate.welcomes_replay(now)
         };
         !state.closing
             && state.is_online()

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opentelemetry::logs::{LogRecord as _, Logger as _, LoggerProvider as _, Severity};
+use opentelemetry::{
+    logs::{LogRecord as _, Logger as _, LoggerProvider as _, Severity},
+    trace::{Span as _, Tracer as _, TracerProvider as _},
+};
 use support::{Directory, PATIENCE, Reply, Said, Server, emit, eventually};
 use tracing_otlp_pipeline::{
     AdmissionSettings, BreakerSettings, Counts, DeliverySettings, Destination, LossReason,
@@ -151,6 +154,33 @@ fn what_outlived_its_deadline_is_spooled_and_delivered_when_the_destination_is_b
         "{logs}"
     );
     assert_eq!(taken(&server).len(), 50);
+}
+
+#[test]
+fn where_nothing_is_emitted_any_more_the_spool_finds_out_that_the_destination_is_back() {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let breaker = BreakerSettings::default()
+        .with_failures(NonZeroU32::MIN)
+        .with_open_for(Duration::from_millis(20));
+    let settings = hasty(&directory.0).with_breaker(breaker);
+    let pipeline = Pipeline::builder()
+        .with_admission(AdmissionSettings::default().with_loss_summary(None))
+        .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+        .with_traces(Destination::from_base(Signal::Traces, &server.url()).unwrap())
+        .with_delivery(settings)
+        .build()
+        .unwrap();
+    emit_batch(&pipeline, 0, 1);
+    let tracer = pipeline.tracer_provider().unwrap().tracer("test");
+    tracer.start("work").end();
+    let _ = pipeline.force_flush(Duration::from_millis(50));
+    eventually("both are on disk", || {
+        pipeline.counts().total().spooled() == 2
+    });
+    server.then(Reply::Accept);
+    eventually("both arrive", || pipeline.counts().total().delivered() == 2);
+    check(pipeline.shutdown(PATIENCE).counts());
 }
 
 #[test]

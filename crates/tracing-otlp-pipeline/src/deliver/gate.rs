@@ -62,6 +62,17 @@ impl Gate {
         }
     }
 
+    /// Whether a request from the spool may go. Where nothing else is left to send it asks whether the
+    /// destination is back, but not whether that accepts the credentials now: it costs the records
+    /// to ask.
+    pub(super) fn welcomes_replay(&self, now: Instant) -> bool {
+        match self.permit(now) {
+            Permit::Free => true,
+            Permit::Probe => self.credentials.is_closed(),
+            Permit::Until(_) | Permit::Busy => false,
+        }
+    }
+
     /// The request that a [`Permit::Probe`] was for sets out.
     pub(super) fn probe(&mut self) -> Option<DeliveryEvent> {
         if !self.credentials.is_closed() {
@@ -200,6 +211,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{deliver::retry, wire::Status};
 
     fn gate() -> Gate {
         Gate::new(Signal::Logs, &DeliverySettings::default())
@@ -232,6 +244,30 @@ mod tests {
         assert_eq!(gate.single_too_large(80_000, now), 16_000);
         let later = now + Duration::from_secs(600);
         assert_eq!(gate.single_too_large(80_000, later), 32_000);
+    }
+
+    #[test]
+    fn the_spool_asks_whether_a_destination_is_back_and_not_for_credentials() {
+        let refused = |status| Answer::Refused {
+            status: Status::Http(status),
+            message: String::new(),
+            retry_after: None,
+        };
+        let now = Instant::now();
+        let later = now + Duration::from_secs(3600);
+        for (status, welcome) in [(401, false), (400, true)] {
+            let mut gate = gate();
+            assert!(gate.welcomes_replay(now));
+            let answer = refused(status);
+            for _ in 0..5 {
+                let _ = gate.see(&answer, retry::judge(&answer), now, false, false);
+            }
+            assert!(!gate.welcomes_replay(now));
+            assert_eq!(gate.permit(later), Permit::Probe);
+            assert_eq!(gate.welcomes_replay(later), welcome, "{status}");
+            let _ = gate.probe();
+            assert!(!gate.welcomes_replay(later));
+        }
     }
 
     #[test]

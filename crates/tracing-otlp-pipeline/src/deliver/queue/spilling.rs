@@ -8,7 +8,7 @@ use tokio::time::Instant as Clock;
 
 use super::{MAX_REPLAYS, Out, Queue, SPOOL_REST, State, Ticket};
 use crate::{
-    deliver::{breaker::Permit, lane::Job, later, overflow::Replayed},
+    deliver::{lane::Job, later, overflow::Replayed},
     encode::Request,
     settings::Signal,
 };
@@ -29,16 +29,15 @@ impl Queue {
     /// Whether a request from the spool would be welcome, for a signal that has somewhere to go.
     pub(crate) fn wants_replay(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> bool {
         let state = self.lock();
-        let free = |signal: &Signal| {
-            let lane = &state.lanes[*signal as usize];
-            has_way(*signal) && lane.gate.permit(now) == Permit::Free
+        let open = |signal: &Signal| {
+            has_way(*signal) && state.lanes[*signal as usize].gate.welcomes_replay(now)
         };
         !state.closing
             && state.is_online()
             && state.replays < MAX_REPLAYS
             && state.records <= self.max_records / 2
             && state.bytes <= self.max_bytes / 2
-            && Signal::ALL.iter().any(free)
+            && Signal::ALL.iter().any(open)
     }
 
     /// Whether as many requests from the spool are in here as may.

@@ -48,6 +48,9 @@ impl Overflow {
     /// The entry for a request of this process, always as protobuf: the next process may be told
     /// to send something else.
     pub(super) fn entry(&self, request: &Request, shape: &Shape) -> Option<Entry> {
+        if request.exceeds(shape.max_bytes) {
+            return None;
+        }
         let mark = Arc::from(mark(&self.run, &request.severities));
         if request.source.is_none() {
             return Some(Entry::of(request, shape.protocol, mark));

@@ -233,6 +233,13 @@ impl Delivery {
             self.settle_lost(ticket, request, LossReason::Unreachable);
             return;
         };
+        if request.exceeds(way.shape.max_bytes) {
+            // Larger than we send, whatever the destination may take.
+            if !self.split(ticket, request, way, false) {
+                self.settle_lost(ticket, request, LossReason::TooLarge);
+            }
+            return;
+        }
         if let Some(limit) = limit {
             if plain_bytes(request, way).is_some_and(|bytes| bytes > limit)
                 && self.split(ticket, request, way, false)

@@ -20,10 +20,7 @@ use crate::{
         size,
     },
     door::Door,
-    encode::{
-        official::{LogEncoder, SpanEncoder},
-        scan::Scan,
-    },
+    encode::{LogEncoder, Piece, SpanEncoder, scan::Scan},
     error::Error,
     settings::BatchSettings,
     unwind::caught,
@@ -159,8 +156,7 @@ impl LogExporter for LogHandOver {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let scan = Scan::of_logs(&batch, self.door.room());
         self.door.handed(&scan.records, scan.bytes);
-        let encoded = self.encoder.encode(batch, &scan).await;
-        self.door.hand_on(encoded, scan.records)
+        hand_on(&self.door, self.encoder.encode(batch, scan.records).await)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -178,6 +174,17 @@ impl LogExporter for LogHandOver {
     fn set_resource(&mut self, resource: &Resource) {
         self.encoder.set_resource(resource);
     }
+}
+
+/// Passes all requests of a batch on; the first failure is the answer.
+fn hand_on(door: &Door, pieces: Vec<Piece>) -> OTelSdkResult {
+    let mut outcome = Ok(());
+    for Piece { request, records } in pieces {
+        // The others go on, whatever becomes of one.
+        let handed = door.hand_on(request, records);
+        outcome = outcome.and(handed);
+    }
+    outcome
 }
 
 /// A batch processor for spans, the official one, behind a door.
@@ -272,8 +279,7 @@ impl SpanExporter for SpanHandOver {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let scan = Scan::of_spans(&batch, self.door.room());
         self.door.handed(&scan.records, scan.bytes);
-        let encoded = self.encoder.encode(batch, &scan).await;
-        self.door.hand_on(encoded, scan.records)
+        hand_on(&self.door, self.encoder.encode(batch, scan.records).await)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

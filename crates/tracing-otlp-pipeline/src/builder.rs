@@ -25,15 +25,12 @@ use crate::{
         thread::{self, Connectivity, Route},
     },
     door::Door,
-    encode::{
-        Shape,
-        official::{LogEncoder, SpanEncoder},
-    },
+    encode::{LogEncoder, Shape, SpanEncoder},
     error::Error,
     event::DeliveryEvent,
     notice::{Callback, EventCallback, Notice, Notifier},
     pipeline::Pipeline,
-    settings::{BatchSettings, DeliverySettings, Destination, Signal},
+    settings::{BatchSettings, DeliverySettings, Destination, Encoder, Signal},
 };
 
 /// Is shown the pipeline when it has been built.
@@ -62,6 +59,7 @@ pub struct PipelineBuilder {
     log_batch: Option<BatchSettings>,
     span_batch: Option<BatchSettings>,
     admission: AdmissionSettings,
+    encoder: Encoder,
     delivery: DeliverySettings,
     callback: Option<Callback>,
     observers: Vec<Observer>,
@@ -119,6 +117,12 @@ impl PipelineBuilder {
     /// bound inexact for as long as records wait.
     pub fn with_weigher(mut self, weigher: fn() -> Option<RecordWeight>) -> Self {
         self.weigher = Some(weigher);
+        self
+    }
+
+    /// Sets who turns batches into OTLP requests, [`Encoder::Direct`] unless set.
+    pub fn with_encoder(mut self, encoder: Encoder) -> Self {
+        self.encoder = encoder;
         self
     }
 
@@ -236,7 +240,7 @@ impl PipelineBuilder {
         let log_pipe = match &self.logs {
             None => None,
             Some(destination) => Some(LogPipe::new(
-                LogEncoder::new(Shape::of(destination, max_bytes))?,
+                LogEncoder::new(self.encoder, Shape::of(destination, max_bytes))?,
                 &log_batch,
                 &self.admission,
                 door(
@@ -254,7 +258,7 @@ impl PipelineBuilder {
         let span_pipe = match &self.traces {
             None => None,
             Some(destination) => Some(SpanPipe::new(
-                SpanEncoder::new(Shape::of(destination, max_bytes))?,
+                SpanEncoder::new(self.encoder, Shape::of(destination, max_bytes))?,
                 &span_batch,
                 door(
                     Signal::Traces,
@@ -396,6 +400,7 @@ impl fmt::Debug for PipelineBuilder {
             .field("log_batch", &self.log_batch)
             .field("span_batch", &self.span_batch)
             .field("admission", &self.admission)
+            .field("encoder", &self.encoder)
             .field("delivery", &self.delivery)
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@
 //! SDK Logger, SDK Tracer        the application's threads
 //!    │  door       count; admit by severity, while there is room
 //!    │  batch      the official batch processors
-//!    │  encode     the official OTLP exporters write the body          the SDK's worker threads
+//!    │  encode     records to the bodies of requests                   the SDK's worker threads
 //!    │  deliver    bounded queue, one thread, outcomes
 //!    ▼  wire       HTTP, gRPC, TLS, answers                            the delivery thread
 //! collector
@@ -82,6 +82,6 @@ pub use notice::Notice;
 pub use pipeline::Pipeline;
 pub use report::Report;
 pub use settings::{
-    BatchSettings, BreakerSettings, Compression, DeliverySettings, Destination, Protocol,
+    BatchSettings, BreakerSettings, Compression, DeliverySettings, Destination, Encoder, Protocol,
     RetrySettings, Signal,
 };

@@ -10,7 +10,9 @@ use opentelemetry_proto::tonic::{
 };
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use support::{PATIENCE, Received, Server};
-use tracing_otlp_pipeline::{Compression, Destination, Pipeline, Protocol, Signal};
+use tracing_otlp_pipeline::{Compression, Destination, Encoder, Pipeline, Protocol, Signal};
+
+const ENCODERS: [Encoder; 2] = [Encoder::Direct, Encoder::Official];
 
 /// As the layer does it.
 const ATTRIBUTE: &str = "otel.dropped_attributes_count";
@@ -26,13 +28,19 @@ fn emit(provider: &SdkLoggerProvider, body: &'static str, dropped: Option<AnyVal
     logger.emit(record);
 }
 
-fn sent(protocol: Protocol, compression: Compression, dropped: &[Option<AnyValue>]) -> Received {
+fn sent(
+    encoder: Encoder,
+    protocol: Protocol,
+    compression: Compression,
+    dropped: &[Option<AnyValue>],
+) -> Received {
     let server = Server::start([]);
     let destination = Destination::from_base(Signal::Logs, &server.url())
         .unwrap()
         .with_protocol(protocol)
         .with_compression(compression);
-    let pipeline = Pipeline::builder().with_logs(destination).build().unwrap();
+    let builder = Pipeline::builder().with_logs(destination);
+    let pipeline = builder.with_encoder(encoder).build().unwrap();
     for value in dropped {
         emit(pipeline.logger_provider().unwrap(), "b", value.clone());
     }
@@ -59,26 +67,35 @@ fn the_count_reaches_the_field_and_the_attribute_is_gone() {
     if cfg!(feature = "zstd") {
         compressions.push(Compression::Zstd);
     }
-    for protocol in protocols {
-        for compression in &compressions {
-            let values = [Some(AnyValue::Int(7)), None, Some(AnyValue::Int(1))];
-            let records = records(sent(protocol, *compression, &values).logs());
-            let counts: Vec<_> = records.iter().map(|r| r.dropped_attributes_count).collect();
-            assert_eq!(counts, [7, 0, 1], "{protocol} {compression}");
-            for record in records {
-                let keys: Vec<_> = record.attributes.iter().map(|a| &*a.key).collect();
-                assert_eq!(keys, ["kept"]);
-                assert!(record.body.is_some() && record.observed_time_unix_nano > 0);
+    for encoder in ENCODERS {
+        for protocol in &protocols {
+            for compression in &compressions {
+                count_reaches_the_field(encoder, *protocol, *compression);
             }
         }
+    }
+}
+
+fn count_reaches_the_field(encoder: Encoder, protocol: Protocol, compression: Compression) {
+    let values = [Some(AnyValue::Int(7)), None, Some(AnyValue::Int(1))];
+    let records = records(sent(encoder, protocol, compression, &values).logs());
+    let counts: Vec<_> = records.iter().map(|r| r.dropped_attributes_count).collect();
+    assert_eq!(counts, [7, 0, 1], "{encoder:?} {protocol} {compression}");
+    for record in records {
+        let keys: Vec<_> = record.attributes.iter().map(|a| &*a.key).collect();
+        assert_eq!(keys, ["kept"]);
+        assert!(record.body.is_some() && record.observed_time_unix_nano > 0);
     }
 }
 
 #[test]
 fn the_count_reaches_json_too() {
     let values = [Some(AnyValue::Int(7)), None];
-    for compression in [Compression::None, Compression::Gzip] {
-        let json = sent(Protocol::HttpJson, compression, &values).json();
+    for (encoder, compression) in ENCODERS
+        .into_iter()
+        .zip([Compression::None, Compression::Gzip])
+    {
+        let json = sent(encoder, Protocol::HttpJson, compression, &values).json();
         let records = &json["resourceLogs"][0]["scopeLogs"][0]["logRecords"];
         assert_eq!(records[0]["droppedAttributesCount"], 7);
         assert!(records[1].get("droppedAttributesCount").is_none());
@@ -88,10 +105,17 @@ fn the_count_reaches_json_too() {
 }
 
 #[test]
-fn a_batch_without_such_a_record_stays_as_the_official_exporter_made_it() {
-    let text = Some(AnyValue::String("not a number".into()));
-    let records = records(sent(Protocol::HttpProtobuf, Compression::None, &[None, text]).logs());
-    assert_eq!(records[0].dropped_attributes_count, 0);
-    // Somebody's own attribute of that name stays theirs.
-    assert_eq!(records[1].attributes.len(), 2);
+fn what_is_no_number_is_somebodys_own_attribute_and_stays_theirs() {
+    for encoder in ENCODERS {
+        let text = Some(AnyValue::String("not a number".into()));
+        let sent = sent(
+            encoder,
+            Protocol::HttpProtobuf,
+            Compression::None,
+            &[None, text],
+        );
+        let records = records(sent.logs());
+        assert_eq!(records[0].dropped_attributes_count, 0);
+        assert_eq!(records[1].attributes.len(), 2);
+    }
 }

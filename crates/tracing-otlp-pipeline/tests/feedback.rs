@@ -17,7 +17,7 @@ use opentelemetry::{
 };
 use support::{PATIENCE, Server, emit};
 use tracing_core::{Event, Subscriber, span};
-use tracing_otlp_pipeline::{Destination, Pipeline, Protocol, Signal};
+use tracing_otlp_pipeline::{Destination, Encoder, Pipeline, Protocol, Signal};
 use tracing_subscriber::{
     Layer,
     layer::{Context as LayerContext, SubscriberExt as _},
@@ -59,13 +59,14 @@ impl<S: Subscriber> Layer<S> for Witness {
     }
 }
 
-fn through(protocol: Protocol, url: &str) {
+fn through(encoder: Encoder, protocol: Protocol, url: &str) {
     let to = |signal| {
         Destination::from_base(signal, url)
             .unwrap()
             .with_protocol(protocol)
     };
     let pipeline = Pipeline::builder()
+        .with_encoder(encoder)
         .with_logs(to(Signal::Logs))
         .with_traces(to(Signal::Traces))
         .build()
@@ -89,16 +90,18 @@ fn whatever_the_pipeline_logs_is_suppressed_on_every_thread() {
     }
     for protocol in protocols {
         let server = Server::start([]);
-        through(protocol, &server.url());
+        // Only the official exporters have something to say while they encode.
+        through(Encoder::Official, protocol, &server.url());
         // By name, so that the resolver's blocking pool takes part.
         through(
+            Encoder::Direct,
             protocol,
             &format!("http://localhost:{}", server.address.port()),
         );
         assert!(server.received().len() >= 4);
         // And where everything fails.
-        through(protocol, &support::nobody());
-        through(protocol, "http://localhost:1");
+        through(Encoder::Official, protocol, &support::nobody());
+        through(Encoder::Direct, protocol, "http://localhost:1");
     }
     let all = witness.0.lock().unwrap().clone();
     let here = std::thread::current().name().unwrap().to_owned();

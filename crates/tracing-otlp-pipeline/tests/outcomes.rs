@@ -346,20 +346,6 @@ fn secrets_in_the_url_are_in_no_notice() {
 }
 
 #[test]
-fn a_request_above_the_limit_is_an_encode_loss() {
-    let server = Server::start([]);
-    let limit = std::num::NonZeroUsize::new(100).unwrap();
-    let (report, said) = ten(to(&server.url(), Protocol::HttpProtobuf).with_delivery(
-        tracing_otlp_pipeline::DeliverySettings::default().with_max_request_bytes(limit),
-    ));
-    assert_eq!(report.by_reason(), [("encode", 10)].into());
-    // No request waits for the delivery thread to say it.
-    support::eventually("it is said", || !said.all().is_empty());
-    assert_eq!(said.all(), ["losing logs: encode"]);
-    assert!(server.received().is_empty());
-}
-
-#[test]
 fn an_answer_without_end_is_not_read_to_its_end() {
     let server = Server::start([Reply::Http(
         400,

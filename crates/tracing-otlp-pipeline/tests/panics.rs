@@ -16,7 +16,7 @@ use opentelemetry_sdk::{
 };
 use support::{PATIENCE, Reply, Said, Server, emit};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, Destination, LossReason, Pipeline, Protocol, Signal,
+    AdmissionSettings, Destination, Encoder, LossReason, Pipeline, Protocol, Signal,
 };
 
 /// Takes the observed time out of records whose body is "poison": the official conversion unwraps
@@ -54,6 +54,7 @@ fn a_panic_while_encoding_costs_one_batch_and_is_counted() {
         let theirs = said.clone();
         let destination = Destination::from_base(Signal::Logs, &server.url()).unwrap();
         let pipeline = Pipeline::builder()
+            .with_encoder(Encoder::Official)
             .with_admission(AdmissionSettings::default().with_loss_summary(None))
             .with_logs(destination.with_protocol(protocol))
             .map_logger_provider(|builder| builder.with_log_processor(Poison::new()))
@@ -74,6 +75,21 @@ fn a_panic_while_encoding_costs_one_batch_and_is_counted() {
         assert_eq!(report.logs().lost_by(LossReason::Panic), 2);
         assert_eq!(said.all(), ["losing logs: panic"]);
     }
+}
+
+#[test]
+fn a_record_that_the_official_conversion_panics_on_is_delivered_by_the_direct_one() {
+    let server = Server::start([]);
+    let pipeline = Pipeline::builder()
+        .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+        .map_logger_provider(|builder| builder.with_log_processor(Poison::new()))
+        .build()
+        .unwrap();
+    for message in ["beside", "poison"] {
+        emit(pipeline.logger_provider().unwrap(), message);
+    }
+    let report = pipeline.shutdown(PATIENCE);
+    assert_eq!((report.logs().delivered(), report.lost()), (2, 0));
 }
 
 #[test]

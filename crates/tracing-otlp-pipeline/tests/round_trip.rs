@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_sdk::{Resource, trace::SpanLimits};
 use serde_json::json;
 use support::{PATIENCE, Received, Reply, Server, emit};
-use tracing_otlp_pipeline::{Compression, Destination, Pipeline, Protocol, Signal};
+use tracing_otlp_pipeline::{Compression, Destination, Encoder, Pipeline, Protocol, Signal};
 
 const NANOS: u64 = 1_700_000_000_123_456_789;
 
@@ -29,7 +29,7 @@ fn time(nanos: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos)
 }
 
-fn protocols() -> Vec<(Protocol, Compression)> {
+fn ways() -> Vec<(Encoder, Protocol, Compression)> {
     let mut protocols = vec![Protocol::HttpProtobuf, Protocol::HttpJson];
     let mut compressions = vec![Compression::None, Compression::Gzip];
     if cfg!(feature = "grpc") {
@@ -38,15 +38,22 @@ fn protocols() -> Vec<(Protocol, Compression)> {
     if cfg!(feature = "zstd") {
         compressions.push(Compression::Zstd);
     }
-    let each = |protocol| {
-        compressions
-            .iter()
-            .map(move |compression| (protocol, *compression))
-    };
-    protocols.into_iter().flat_map(each).collect()
+    let mut ways = Vec::new();
+    for encoder in [Encoder::Direct, Encoder::Official] {
+        for protocol in &protocols {
+            let compressions = compressions.iter();
+            ways.extend(compressions.map(|compression| (encoder, *protocol, *compression)));
+        }
+    }
+    ways
 }
 
-fn pipeline(server: &Server, protocol: Protocol, compression: Compression) -> Pipeline {
+fn pipeline(
+    server: &Server,
+    encoder: Encoder,
+    protocol: Protocol,
+    compression: Compression,
+) -> Pipeline {
     let destination = |signal| {
         Destination::from_base(signal, &server.url())
             .unwrap()
@@ -57,6 +64,7 @@ fn pipeline(server: &Server, protocol: Protocol, compression: Compression) -> Pi
             .unwrap()
     };
     Pipeline::builder()
+        .with_encoder(encoder)
         .with_resource(
             Resource::builder_empty()
                 .with_schema_url([KeyValue::new("service.name", "shop")], "https://schema/1")
@@ -247,12 +255,15 @@ fn check_headers(
 
 #[test]
 fn a_log_record_arrives_with_every_value_in_every_protocol_and_compression() {
-    for (protocol, compression) in protocols() {
+    for (encoder, protocol, compression) in ways() {
         let server = Server::start([]);
-        let pipeline = pipeline(&server, protocol, compression);
+        let pipeline = pipeline(&server, encoder, protocol, compression);
         emit_one_of_everything(&pipeline);
         let report = pipeline.shutdown(PATIENCE);
-        assert!(report.is_complete(), "{protocol} {compression}: {report}");
+        assert!(
+            report.is_complete(),
+            "{encoder:?} {protocol} {compression}: {report}"
+        );
         assert_eq!(report.logs().delivered(), 1);
         let received = server.received();
         assert_eq!(received.len(), 1);
@@ -288,12 +299,15 @@ fn end_one_span(pipeline: &Pipeline) {
 
 #[test]
 fn a_span_arrives_with_events_links_and_status_in_every_protocol_and_compression() {
-    for (protocol, compression) in protocols() {
+    for (encoder, protocol, compression) in ways() {
         let server = Server::start([]);
-        let pipeline = pipeline(&server, protocol, compression);
+        let pipeline = pipeline(&server, encoder, protocol, compression);
         end_one_span(&pipeline);
         let report = pipeline.shutdown(PATIENCE);
-        assert!(report.is_complete(), "{protocol} {compression}: {report}");
+        assert!(
+            report.is_complete(),
+            "{encoder:?} {protocol} {compression}: {report}"
+        );
         assert_eq!(report.traces().delivered(), 1);
         let received = &server.received()[0];
         check_headers(received, Signal::Traces, protocol, compression);
@@ -334,9 +348,9 @@ fn a_span_arrives_with_events_links_and_status_in_every_protocol_and_compression
 
 #[test]
 fn many_batches_all_arrive_once() {
-    for (protocol, compression) in protocols() {
+    for (encoder, protocol, compression) in ways() {
         let server = Server::start([]);
-        let pipeline = pipeline(&server, protocol, compression);
+        let pipeline = pipeline(&server, encoder, protocol, compression);
         let provider = pipeline.logger_provider().unwrap();
         // Never more than the queue holds before a flush, so nothing may be lost.
         for round in 0..3 {
@@ -394,7 +408,12 @@ fn user_information_becomes_an_authorization_header_and_headers_can_replace_the_
 fn a_redirect_is_not_followed() {
     let other = Server::start([]);
     let server = Server::start([Reply::Http(307, "text/plain", other.url().into())]);
-    let pipeline = pipeline(&server, Protocol::HttpProtobuf, Compression::None);
+    let pipeline = pipeline(
+        &server,
+        Encoder::default(),
+        Protocol::HttpProtobuf,
+        Compression::None,
+    );
     emit(pipeline.logger_provider().unwrap(), "x");
     let report = pipeline.shutdown(PATIENCE);
     assert_eq!(report.by_reason(), [("rejected", 1)].into());

@@ -13,7 +13,7 @@ use crate::{
     door::DeliveryComesLater,
     encode::Shape,
     notice::Notifier,
-    settings::{DeliverySettings, Destination, Signal},
+    settings::{DeliverySettings, Destination, Encoder, Signal},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -152,23 +152,31 @@ fn the_pipes_forward_their_whole_trait() {
 
 #[test]
 fn the_exporters_forward_their_whole_trait() {
-    let resource = Resource::builder_empty().with_service_name("seen").build();
-    let shape = |signal| {
-        let destination = Destination::new(signal, "http://localhost/").unwrap();
-        Shape::of(
-            &destination.with_compression(crate::settings::Compression::None),
-            1 << 20,
-        )
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    for encoder in [Encoder::Direct, Encoder::Official] {
+        forwards_for_logs(encoder);
+        forwards_for_spans(encoder);
+    }
+}
 
-    let door_of_logs = door(Signal::Logs);
-    let encoder = LogEncoder::new(shape(Signal::Logs)).unwrap();
+fn shape(signal: Signal) -> Shape {
+    let destination = Destination::new(signal, "http://localhost/").unwrap();
+    Shape::of(
+        &destination.with_compression(crate::settings::Compression::None),
+        1 << 20,
+    )
+}
+
+fn run<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
+fn forwards_for_logs(encoder: Encoder) {
+    let resource = Resource::builder_empty().with_service_name("seen").build();
+    let door = door(Signal::Logs);
     let mut exporter = LogHandOver {
-        encoder,
-        door: Arc::clone(&door_of_logs),
+        encoder: LogEncoder::new(encoder, shape(Signal::Logs)).unwrap(),
+        door: Arc::clone(&door),
     };
     exporter.set_resource(&resource);
     assert!(LogExporter::event_enabled(
@@ -180,33 +188,39 @@ fn the_exporters_forward_their_whole_trait() {
     let provider = SdkLoggerProvider::builder().build();
     let mut record = provider.logger("l").create_log_record();
     record.set_observed_timestamp(std::time::SystemTime::now());
-    drop(door_of_logs.enter(SeverityBand::Info, size::of_record(&record)));
+    drop(door.enter(SeverityBand::Info, size::of_record(&record)));
     let scope = InstrumentationScope::builder("s").build();
     let records = [(&record, &scope)];
-    runtime
-        .block_on(exporter.export(LogBatch::new(&records)))
-        .unwrap();
-    let (_, request) = door_of_logs.queue().take().unwrap();
+    run(exporter.export(LogBatch::new(&records))).unwrap();
+    let (_, request) = door.queue().take().unwrap();
     assert!(request.body.windows(4).any(|bytes| bytes == b"seen"));
-    assert_eq!(door_of_logs.room().records(), 0);
+    assert_eq!(door.room().records(), 0);
     LogExporter::shutdown(&exporter).unwrap();
-    assert!(matches!(
-        exporter.shutdown_with_timeout(PATIENCE),
-        Err(OTelSdkError::AlreadyShutdown)
-    ));
+    let again = exporter.shutdown_with_timeout(PATIENCE);
+    // The official exporter tells one shutdown from two, the direct encoder has nothing to shut.
+    assert_eq!(
+        matches!(again, Err(OTelSdkError::AlreadyShutdown)),
+        encoder == Encoder::Official
+    );
+}
 
-    let door_of_spans = door(Signal::Traces);
-    let encoder = SpanEncoder::new(shape(Signal::Traces)).unwrap();
+fn forwards_for_spans(encoder: Encoder) {
+    let resource = Resource::builder_empty().with_service_name("seen").build();
+    let door = door(Signal::Traces);
     let mut exporter = SpanHandOver {
-        encoder,
-        door: door_of_spans,
+        encoder: SpanEncoder::new(encoder, shape(Signal::Traces)).unwrap(),
+        door: Arc::clone(&door),
     };
     SpanExporter::set_resource(&mut exporter, &resource);
     SpanExporter::force_flush(&exporter).unwrap();
-    runtime.block_on(exporter.export(Vec::new())).unwrap();
-    let (_, request) = exporter.door.queue().take().unwrap();
+    let span = opentelemetry_sdk::testing::trace::new_test_export_span_data();
+    drop(door.enter(SeverityBand::Info, size::of_span(&span)));
+    run(exporter.export(vec![span])).unwrap();
+    let (_, request) = door.queue().take().unwrap();
     assert_eq!(request.signal, Signal::Traces);
-    // The official exporter for spans does not tell one shutdown from two.
+    assert!(request.body.windows(4).any(|bytes| bytes == b"seen"));
+    assert_eq!(door.room().records(), 0);
+    // Neither for spans tells one shutdown from two.
     SpanExporter::shutdown(&exporter).unwrap();
     SpanExporter::shutdown_with_timeout(&exporter, PATIENCE).unwrap();
 }
@@ -217,7 +231,8 @@ fn the_official_processors_end_with_their_pipes() {
     let _later = DeliveryComesLater::enter();
     let destination = |signal| Destination::new(signal, "http://localhost/").unwrap();
 
-    let encoder = LogEncoder::new(Shape::of(&destination(Signal::Logs), 1 << 20)).unwrap();
+    let shape = Shape::of(&destination(Signal::Logs), 1 << 20);
+    let encoder = LogEncoder::new(Encoder::Official, shape).unwrap();
     let admission = AdmissionSettings::default();
     let pipe = LogPipe::new(encoder, &settings, &admission, door(Signal::Logs), PATIENCE).unwrap();
     pipe.force_flush().unwrap();
@@ -228,7 +243,8 @@ fn the_official_processors_end_with_their_pipes() {
     ));
     assert!(pipe.force_flush().is_err());
 
-    let encoder = SpanEncoder::new(Shape::of(&destination(Signal::Traces), 1 << 20)).unwrap();
+    let shape = Shape::of(&destination(Signal::Traces), 1 << 20);
+    let encoder = SpanEncoder::new(Encoder::Official, shape).unwrap();
     let pipe = SpanPipe::new(encoder, &settings, door(Signal::Traces), PATIENCE).unwrap();
     pipe.force_flush().unwrap();
     pipe.shutdown().unwrap();
@@ -237,4 +253,36 @@ fn the_official_processors_end_with_their_pipes() {
         Err(OTelSdkError::AlreadyShutdown)
     ));
     assert!(pipe.force_flush().is_err());
+}
+
+#[test]
+fn the_requests_of_a_batch_are_handed_on_whatever_becomes_of_one() {
+    let bytes = std::num::NonZeroUsize::new(200).unwrap();
+    let settings = DeliverySettings::default().with_max_queued_bytes(bytes);
+    let queue = Arc::new(Queue::new(&settings, Arc::default()));
+    let (room, notifier) = (Room::first_come(4, 1 << 20), Notifier::default());
+    let door = Arc::new(Door::new(Signal::Logs, room, queue, notifier));
+    let shape = Shape {
+        max_bytes: 150,
+        ..shape(Signal::Logs)
+    };
+    let exporter = LogHandOver {
+        encoder: LogEncoder::new(Encoder::Direct, shape).unwrap(),
+        door: Arc::clone(&door),
+    };
+    let provider = SdkLoggerProvider::builder().build();
+    let record = |bytes| {
+        let mut record = provider.logger("l").create_log_record();
+        record.set_body("x".repeat(bytes).into());
+        drop(door.enter(SeverityBand::Info, size::of_record(&record)));
+        record
+    };
+    let (large, small) = (record(1000), record(10));
+    let scope = InstrumentationScope::builder("s").build();
+    let records = [(&large, &scope), (&small, &scope)];
+    assert!(run(exporter.export(LogBatch::new(&records))).is_err());
+    let (_, request) = door.queue().take().unwrap();
+    assert_eq!(request.records, 1);
+    let counts = door.counts();
+    assert_eq!((counts.lost(), counts.pending()), (1, 1));
 }

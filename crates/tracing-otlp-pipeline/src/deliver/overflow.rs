@@ -49,6 +49,9 @@ impl Overflow {
     /// The entry for a request of this process, always as protobuf: the next process may be told
     /// to send something else.
     pub(super) fn entry(request: &Request, shape: &Shape) -> Option<Entry> {
+        if request.exceeds(shape.max_bytes) {
+            return None;
+        }
         if request.source.is_none() {
             return Some(Entry::of(request, shape.protocol));
         }

@@ -2,20 +2,34 @@
 //!
 //! Part of `encode`. An SDK record has no place for the number, so the layer sends it along as the
 //! attribute that the specification gives to formats without one ("Mapping to non-OTLP Formats",
-//! "Dropped Attributes Count"), and the official encoder writes a plain attribute and a count of
-//! 0. Here the attribute becomes the field that it stands for.
+//! "Dropped Attributes Count"). On the wire it becomes the field that it stands for.
 //!
-//! The price, decoding and encoding once more, is paid only by batches that hold such a record.
+//! `direct` writes it there. The official conversion writes a plain attribute and a count of 0, so
+//! behind that the request is decoded and encoded once more, if it holds such a record.
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::{
     collector::logs::v1::ExportLogsServiceRequest, common::v1::any_value::Value,
     logs::v1::LogRecord,
 };
+use opentelemetry_sdk::logs::LogBatch;
 use prost::Message as _;
 
 /// The attribute that carries the number.
 pub(super) const ATTRIBUTE: &str = "otel.dropped_attributes_count";
+
+/// Whether a record of the batch has the attribute.
+pub(super) fn is_said(batch: &LogBatch<'_>) -> bool {
+    let mut attributes = batch
+        .iter()
+        .flat_map(|(record, _)| record.attributes_iter());
+    attributes.any(|(key, _)| key.as_str() == ATTRIBUTE)
+}
+
+/// The number that an attribute of that name says.
+pub(super) fn number(count: i64) -> u32 {
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}
 
 /// Moves the number from the attribute to the field, in every record of an export request.
 pub(super) fn patch(request: Bytes) -> Result<Bytes, String> {
@@ -36,8 +50,7 @@ fn patch_record(record: &mut LogRecord) {
         let value = attribute.value.as_ref().and_then(|any| any.value.as_ref());
         match value {
             Some(Value::IntValue(count)) if attribute.key == ATTRIBUTE => {
-                let count = u32::try_from((*count).max(0)).unwrap_or(u32::MAX);
-                dropped = dropped.saturating_add(count);
+                dropped = dropped.saturating_add(number(*count));
                 false
             }
             _ => true,

@@ -3,14 +3,13 @@
 //! Stands between `batch` and `deliver`: runs on the worker of the official batch processor and
 //! never waits for anything.
 //!
-//! The official exporter converts and compresses (`official`); JSON, what the official exporter
-//! was told otherwise by the environment, and the one field that it does not fill are made here
-//! (`json`, `compress`, `dropped`). Before that, one look at every record says what the batch holds
-//! (`scan`).
+//! One look at every record says what the batch holds (`scan`). Then the records are written as
+//! protobuf (`direct`), or converted by the official exporter where that was chosen (`official`,
+//! `dropped`), and given the shape that the destination wants (`json`, `compress`).
 
 use std::fmt;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::{
     admit::Tally,
@@ -18,10 +17,14 @@ use crate::{
 };
 
 pub(crate) mod compress;
+mod direct;
 mod dropped;
+mod encoder;
 mod json;
-pub(crate) mod official;
+mod official;
 pub(crate) mod scan;
+
+pub(crate) use encoder::{LogEncoder, SpanEncoder};
 
 /// One encoded request, ready to be sent as often as needed.
 #[derive(Clone)]
@@ -42,6 +45,18 @@ impl Request {
     /// How many bytes it occupies.
     pub(crate) fn bytes(&self) -> usize {
         self.body.len() + self.source.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Whether it is larger than a request may be, before or after compression: what is too large
+    /// before is not compressed.
+    pub(crate) fn exceeds(&self, max_bytes: usize) -> bool {
+        self.bytes_at_most() > max_bytes
+    }
+
+    /// The larger of its forms.
+    pub(crate) fn bytes_at_most(&self) -> usize {
+        let source = self.source.as_ref().map_or(0, Bytes::len);
+        self.body.len().max(source)
     }
 
     /// The request as uncompressed protobuf, whatever it looks like on the wire.
@@ -91,6 +106,13 @@ impl fmt::Display for EncodeError {
     }
 }
 
+/// A request made of a batch or of a part of it, with what it holds if it could not be made.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) request: Result<Request, EncodeError>,
+    pub(crate) records: Tally,
+}
+
 /// What a destination wants a body to look like.
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
@@ -118,75 +140,70 @@ impl Shape {
         }
     }
 
-    /// Gives the body that was captured from the official exporter the shape.
-    pub(crate) fn fit(
-        &self,
-        captured: Bytes,
-        records: impl Into<Tally>,
-    ) -> Result<Request, String> {
-        let severities = records.into();
-        let Self {
-            signal,
-            protocol,
-            compression,
-            max_bytes,
-        } = *self;
-        // The official builder asks the environment where no compression was set in code, and lets
-        // headers of the environment replace its own, `content-encoding` among them.
-        let encoding = compress::recognise(&captured);
+    /// The compression of a body of that length. One that is too large will be cut, not sent.
+    fn compression_of(&self, len: usize) -> Compression {
+        if len > self.max_bytes {
+            Compression::None
+        } else {
+            self.compression
+        }
+    }
+
+    /// Gives a message the shape; it may be compressed.
+    ///
+    /// It may come out larger than a request may be: whoever sends it looks.
+    pub(crate) fn fit(&self, message: Bytes, records: impl Into<Tally>) -> Result<Request, String> {
+        let encoding = compress::recognise(&message);
+        let mut compression = self.compression;
         let mut source = None;
-        let (body, content_type) = match protocol {
-            Protocol::HttpJson => {
-                let plain = compress::decompress(encoding, captured, max_bytes)?;
-                source = Some(plain.clone());
-                let json = self.within(json::encode(signal, plain)?.into(), "uncompressed")?;
-                (compress::compress(compression, json)?, "application/json")
-            }
-            Protocol::HttpProtobuf | Protocol::Grpc => {
-                let body = if encoding == compression.encoding() {
-                    captured
-                } else {
-                    let plain = compress::decompress(encoding, captured, max_bytes)?;
-                    compress::compress(compression, plain)?
-                };
-                if protocol == Protocol::Grpc {
-                    (frame(&body, compression)?, GRPC)
-                } else {
-                    (body, "application/x-protobuf")
-                }
-            }
-        };
-        Ok(Request {
-            signal,
-            body: self.within(body, "finished")?,
-            content_type,
+        let mut body = message;
+        if self.protocol == Protocol::HttpJson {
+            let plain = compress::decompress(encoding, body, self.max_bytes)?;
+            source = Some(plain.clone());
+            body = json::encode(self.signal, plain)?.into();
+        } else if encoding != compression.encoding() {
+            body = compress::decompress(encoding, body, self.max_bytes)?;
+        }
+        if source.is_some() || encoding != compression.encoding() {
+            compression = self.compression_of(body.len());
+            body = compress::compress(compression, body)?;
+        }
+        if self.protocol == Protocol::Grpc {
+            body = frame(&body, compression)?;
+        }
+        Ok(self.request(body, compression, source, records.into()))
+    }
+
+    fn request(
+        &self,
+        body: Bytes,
+        compression: Compression,
+        source: Option<Bytes>,
+        severities: Tally,
+    ) -> Request {
+        Request {
+            signal: self.signal,
+            body,
+            content_type: self.content_type(),
             content_encoding: compression.encoding(),
             records: severities.total(),
             severities,
             source,
-        })
-    }
-
-    fn within(&self, body: Bytes, what: &str) -> Result<Bytes, String> {
-        if body.len() > self.max_bytes {
-            return Err(format!(
-                "the {what} body has {} bytes, more than the limit of {}",
-                body.len(),
-                self.max_bytes
-            ));
         }
-        Ok(body)
     }
 }
 
-/// Puts the length-prefix of gRPC before a message ("gRPC over HTTP2", Length-Prefixed-Message).
+/// Puts a message into a frame.
 fn frame(message: &Bytes, compression: Compression) -> Result<Bytes, String> {
-    let length = u32::try_from(message.len()).map_err(|error| error.to_string())?;
-    let mut framed = BytesMut::with_capacity(message.len() + FRAME);
-    framed.put_u8(u8::from(compression != Compression::None));
-    framed.put_u32(length);
-    framed.put_slice(message);
-    Ok(framed.freeze())
+    let head = frame_head(message.len(), compression)?;
+    Ok([&head, &**message].concat().into())
+}
+
+/// What gRPC puts before a message ("gRPC over HTTP2", Length-Prefixed-Message).
+fn frame_head(len: usize, compression: Compression) -> Result<[u8; FRAME], String> {
+    let len = u32::try_from(len).map_err(|error| error.to_string())?;
+    let [a, b, c, d] = len.to_be_bytes();
+    Ok([u8::from(compression != Compression::None), a, b, c, d])
 }
 
 #[cfg(test)]
@@ -212,10 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_above_the_limit_is_refused() {
-        let captured = |bytes| vec![7; bytes].into();
-        assert!(shape(Compression::None).fit(captured(1024), 1).is_ok());
-        assert!(shape(Compression::None).fit(captured(1025), 1).is_err());
+    fn a_message_above_the_limit_shows_it_whatever_it_looks_like_on_the_wire() {
+        let message = |bytes| Bytes::from(vec![7; bytes]);
+        for compression in [Compression::None, Compression::Gzip] {
+            let request = |bytes| shape(compression).fit(message(bytes), 1).unwrap();
+            assert!(!request(1024).exceeds(1024));
+            assert!(request(1025).exceeds(1024));
+            assert_eq!(request(1025).protobuf(1024).unwrap(), message(1025));
+        }
     }
 
     #[test]

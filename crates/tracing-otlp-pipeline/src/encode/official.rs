@@ -1,11 +1,12 @@
 //! Lets the official OTLP exporters encode, and keeps what they would have sent.
 //!
-//! First step of `encode`. The official exporter is given an HTTP client that keeps the finished
-//! body and answers 200 at once: conversion, grouping and compression are the official ones, the
-//! network is ours.
+//! First step of `encode`, where this was chosen. The official exporter is given an HTTP client that
+//! keeps the finished body and answers 200 at once: conversion and grouping are the official ones,
+//! compression and network are ours.
 //!
 //! The official builder reads `OTEL_EXPORTER_OTLP_*` for whatever is not set in code. All that
-//! matters is set, and of what is captured only the body is looked at.
+//! matters is set, of what is captured only the body is looked at, and a compression that the
+//! environment wants is undone where it is not the destination's.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -26,11 +27,11 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter as _},
 };
 
-use super::{EncodeError, Request, Shape, compress, dropped, scan::Scan};
+use super::{EncodeError, Request, Shape, compress, dropped};
 use crate::{
+    admit::Tally,
     error::Error,
-    settings::{Compression, Protocol},
-    unwind::caught_async,
+    unwind::{Panicked, caught, caught_async},
 };
 
 /// Keeps the body of the one request that is being encoded.
@@ -66,12 +67,10 @@ pub(crate) struct LogEncoder {
 }
 
 impl LogEncoder {
-    pub(crate) fn new(shape: Shape) -> Result<Self, Error> {
+    pub(super) fn new(shape: Shape) -> Result<Self, Error> {
         let capture = Capture::default();
         let builder = LogExporter::builder().with_http();
-        let official = configure(builder, &capture, &shape)
-            .build()
-            .map_err(not_built)?;
+        let official = configure(builder, &capture).build().map_err(not_built)?;
         Ok(Self {
             official,
             capture,
@@ -79,21 +78,30 @@ impl LogEncoder {
         })
     }
 
-    pub(crate) async fn encode(
+    pub(super) async fn encode(
         &self,
         batch: LogBatch<'_>,
-        scan: &Scan,
+        records: Tally,
     ) -> Result<Request, EncodeError> {
+        let says_dropped = dropped::is_said(&batch);
         self.capture.put(None);
         let exported = caught_async(self.official.export(batch)).await;
-        finish(exported, &self.capture, &self.shape, scan)
+        let fit = |mut message: Bytes| {
+            if says_dropped {
+                let encoding = compress::recognise(&message);
+                let limit = self.shape.max_bytes;
+                message = dropped::patch(compress::decompress(encoding, message, limit)?)?;
+            }
+            self.shape.fit(message, records)
+        };
+        finish(exported, &self.capture, fit)
     }
 
-    pub(crate) fn set_resource(&mut self, resource: &Resource) {
+    pub(super) fn set_resource(&mut self, resource: &Resource) {
         self.official.set_resource(resource);
     }
 
-    pub(crate) fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+    pub(super) fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.official.shutdown_with_timeout(timeout)
     }
 }
@@ -107,12 +115,10 @@ pub(crate) struct SpanEncoder {
 }
 
 impl SpanEncoder {
-    pub(crate) fn new(shape: Shape) -> Result<Self, Error> {
+    pub(super) fn new(shape: Shape) -> Result<Self, Error> {
         let capture = Capture::default();
         let builder = SpanExporter::builder().with_http();
-        let official = configure(builder, &capture, &shape)
-            .build()
-            .map_err(not_built)?;
+        let official = configure(builder, &capture).build().map_err(not_built)?;
         Ok(Self {
             official,
             capture,
@@ -120,24 +126,25 @@ impl SpanEncoder {
         })
     }
 
-    pub(crate) async fn encode(
+    pub(super) async fn encode(
         &self,
         mut batch: Vec<SpanData>,
-        scan: &Scan,
+        records: Tally,
     ) -> Result<Request, EncodeError> {
         for span in &mut batch {
             unique(&mut span.attributes);
         }
         self.capture.put(None);
         let exported = caught_async(self.official.export(batch)).await;
-        finish(exported, &self.capture, &self.shape, scan)
+        let fit = |message| self.shape.fit(message, records);
+        finish(exported, &self.capture, fit)
     }
 
-    pub(crate) fn set_resource(&mut self, resource: &Resource) {
+    pub(super) fn set_resource(&mut self, resource: &Resource) {
         self.official.set_resource(resource);
     }
 
-    pub(crate) fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+    pub(super) fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.official.shutdown_with_timeout(timeout)
     }
 }
@@ -146,7 +153,7 @@ impl SpanEncoder {
 ///
 /// The SDK keeps every value that was ever set on a span, which OTLP forbids (Common
 /// specification, "Attribute Collections").
-fn unique(attributes: &mut Vec<KeyValue>) {
+pub(super) fn unique(attributes: &mut Vec<KeyValue>) {
     let mut kept = 0;
     for next in 0..attributes.len() {
         let known = (0..kept).find(|&known| attributes[known].key == attributes[next].key);
@@ -158,23 +165,14 @@ fn unique(attributes: &mut Vec<KeyValue>) {
     attributes.truncate(kept);
 }
 
-fn configure<B: WithExportConfig + WithHttpConfig>(
-    builder: B,
-    capture: &Capture,
-    shape: &Shape,
-) -> B {
-    let builder = builder
+fn configure<B: WithExportConfig + WithHttpConfig>(builder: B, capture: &Capture) -> B {
+    builder
         .with_http_client(capture.clone())
         .with_endpoint("http://localhost/")
         .with_protocol(OfficialProtocol::HttpBinary)
         .with_timeout(Duration::from_secs(10))
-        .with_max_request_body_size(shape.max_bytes);
-    // JSON is made from the uncompressed protobuf, so compressing that would be wasted.
-    match (shape.protocol, shape.compression) {
-        (Protocol::HttpJson, _) | (_, Compression::None) => builder,
-        (_, Compression::Gzip) => builder.with_compression(opentelemetry_otlp::Compression::Gzip),
-        (_, Compression::Zstd) => builder.with_compression(opentelemetry_otlp::Compression::Zstd),
-    }
+        // Delivery cuts what is too large.
+        .with_max_request_body_size(usize::MAX)
 }
 
 fn not_built(error: opentelemetry_otlp::ExporterBuildError) -> Error {
@@ -182,31 +180,21 @@ fn not_built(error: opentelemetry_otlp::ExporterBuildError) -> Error {
 }
 
 fn finish(
-    exported: Result<OTelSdkResult, crate::unwind::Panicked>,
+    exported: Result<OTelSdkResult, Panicked>,
     capture: &Capture,
-    shape: &Shape,
-    scan: &Scan,
+    fit: impl FnOnce(Bytes) -> Result<Request, String>,
 ) -> Result<Request, EncodeError> {
     match exported {
-        Err(_) => return Err(EncodeError::Panicked),
+        Err(Panicked) => return Err(EncodeError::Panicked),
         Ok(Err(error)) => return Err(EncodeError::Failed(error.to_string())),
         Ok(Ok(())) => {}
     }
     let captured = capture
         .put(None)
         .ok_or_else(|| EncodeError::Failed("the official exporter sent nothing".to_owned()))?;
-    let fit = || {
-        let captured = if scan.has_dropped_attributes {
-            let encoding = compress::recognise(&captured);
-            dropped::patch(compress::decompress(encoding, captured, shape.max_bytes)?)?
-        } else {
-            captured
-        };
-        shape.fit(captured, scan.records)
-    };
-    match crate::unwind::caught(fit) {
+    match caught(|| fit(captured)) {
         Ok(fitted) => fitted.map_err(EncodeError::Failed),
-        Err(_) => Err(EncodeError::Panicked),
+        Err(Panicked) => Err(EncodeError::Panicked),
     }
 }
 

@@ -1,14 +1,9 @@
 //! One look at every record of a batch before it is encoded.
 //!
-//! Part of `encode`: how many records of which severity, how much room they took, and whether the
-//! official encoding has to be completed.
+//! Part of `encode`: how many records of which severity, and how much room they took.
 
-use opentelemetry_sdk::{
-    logs::{LogBatch, SdkLogRecord},
-    trace::SpanData,
-};
+use opentelemetry_sdk::{logs::LogBatch, trace::SpanData};
 
-use super::dropped;
 use crate::admit::{SeverityBand, Tally, room::Room, size};
 
 /// What a batch holds.
@@ -17,8 +12,6 @@ pub(crate) struct Scan {
     pub(crate) records: Tally,
     /// The sum of the sizes that were taken from the room.
     pub(crate) bytes: u64,
-    /// Whether a record says that attributes were dropped.
-    pub(crate) has_dropped_attributes: bool,
 }
 
 impl Scan {
@@ -28,7 +21,6 @@ impl Scan {
             scan.records
                 .add(SeverityBand::of(record.severity_number()), 1);
             scan.bytes += room.weigh(|| size::of_record(record));
-            scan.has_dropped_attributes |= says_dropped(record);
         }
         scan
     }
@@ -40,13 +32,6 @@ impl Scan {
                 .iter()
                 .map(|span| room.weigh(|| size::of_span(span)))
                 .sum(),
-            has_dropped_attributes: false,
         }
     }
-}
-
-fn says_dropped(record: &SdkLogRecord) -> bool {
-    record
-        .attributes_iter()
-        .any(|(key, _)| key.as_str() == dropped::ATTRIBUTE)
 }

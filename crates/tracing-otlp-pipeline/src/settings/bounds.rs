@@ -191,8 +191,9 @@ impl DeliverySettings {
         self
     }
 
-    /// Sets how large a request body may be, before and after compression, 64 MiB unless set; a
-    /// larger one is lost as `encode` (OTLP specification, "OTLP/HTTP Request").
+    /// Sets how large a request body may be, before and after compression, 64 MiB unless set (OTLP
+    /// specification, "OTLP/HTTP Request"). A larger batch makes several requests; one record that
+    /// is larger alone is lost as `too_large`.
     #[must_use]
     pub fn with_max_request_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.max_request_bytes = bytes;

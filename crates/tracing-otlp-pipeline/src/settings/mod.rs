@@ -60,6 +60,23 @@ impl fmt::Display for Signal {
     }
 }
 
+/// Who turns a batch into the bytes of an OTLP request.
+///
+/// Both ways make the same messages, as far as both make one: the official conversion panics on a
+/// log record without an observed time, which costs the batch, and knows no bound for the depth of
+/// a value, which receivers have. A batch above
+/// [`max_request_bytes`](DeliverySettings::with_max_request_bytes) is cut while it is encoded, or,
+/// after the official conversion, before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Encoder {
+    /// This crate, straight from the SDK's records: the default, at a fraction of the cost.
+    #[default]
+    Direct,
+    /// The conversion of `opentelemetry-otlp`, message by message.
+    Official,
+}
+
 /// How requests are encoded and carried; the default is OTLP over HTTP with protobuf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]

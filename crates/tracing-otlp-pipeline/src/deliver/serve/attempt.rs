@@ -42,6 +42,13 @@ impl Delivery {
             self.settle_lost(ticket, request, LossReason::Unreachable);
             return;
         };
+        if request.exceeds(way.shape.max_bytes) {
+            // Larger than we send, whatever the destination may take.
+            if !self.split(ticket, request, way, false) && !self.cut_to_send(ticket, request, way) {
+                self.settle_lost(ticket, request, LossReason::TooLarge);
+            }
+            return;
+        }
         if let Some(limit) = limit {
             if plain_bytes(request, way).is_some_and(|bytes| bytes > limit)
                 && self.split(ticket, request, way, false)
@@ -80,6 +87,28 @@ impl Delivery {
         };
         let now = Instant::now();
         let target = self.queue.single_was_too_large(request.signal, bytes, now);
+        self.cut_to(target, bytes, ticket, request, way)
+    }
+
+    /// Cuts the only record of a request that is larger than we send, if that is possible.
+    fn cut_to_send(&self, ticket: Ticket, request: &Request, way: &Way) -> bool {
+        let Some(bytes) = plain_bytes(request, way) else {
+            return false;
+        };
+        // A form that takes more bytes than protobuf has to be cut by as much again.
+        let (largest, most) = (request.bytes_at_most(), way.shape.max_bytes);
+        let target = bytes.saturating_mul(most) / largest.max(1);
+        self.cut_to(target.min(bytes / 10 * 9), bytes, ticket, request, way)
+    }
+
+    fn cut_to(
+        &self,
+        target: usize,
+        bytes: usize,
+        ticket: Ticket,
+        request: &Request,
+        way: &Way,
+    ) -> bool {
         let Ok(Some(shorter)) = cut::cut(request, &way.shape, target) else {
             return false;
         };

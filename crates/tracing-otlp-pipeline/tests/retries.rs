@@ -306,6 +306,7 @@ fn sixty_four_threads_may_log_during_a_shutdown_in_an_outage() {
                     record.set_body("x".into());
                     emitted.fetch_add(1, SeqCst);
                     logger.emit(record);
+                    std::thread::yield_now();
                 }
             });
         }
@@ -317,7 +318,9 @@ fn sixty_four_threads_may_log_during_a_shutdown_in_an_outage() {
         stop.store(1, SeqCst);
         (report, took)
     });
-    assert!(took < PATIENCE / 2, "{took:?}");
+    // It ended by itself, not by its deadline.
+    assert!(took < PATIENCE, "{took:?}");
+    assert_eq!(report.logs().lost_by(LossReason::ShutdownDeadline), 0);
     assert!(report.is_settled());
     let counts = *pipeline.counts().logs();
     assert_eq!(counts.emitted(), emitted.load(SeqCst) as u64);

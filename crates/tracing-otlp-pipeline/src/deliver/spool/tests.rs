@@ -594,11 +594,19 @@ fn no_confirmed_entry_is_lost_when_the_process_is_killed_at_any_moment() {
     let (mut confirmed, mut killed_with) = (0, 0);
     for round in 0..30 {
         let mut child = Re::execute("append", directory.path());
-        // From before its start is over to well into its work.
-        thread::sleep(Duration::from_millis(random.below(90)));
+        // From before its start is over to well into its work: by the clock, which may mean never at
+        // work on a slow machine, or by what it has done.
+        let mut lines = Vec::new();
+        if round % 2 == 0 {
+            thread::sleep(Duration::from_millis(random.below(90)));
+        } else {
+            for _ in 0..=random.below(150) {
+                lines.push(child.line().unwrap());
+            }
+        }
         child.process.kill().unwrap();
-        let lines = std::iter::from_fn(|| child.line());
-        let printed: Vec<u64> = lines.filter_map(|line| line.parse().ok()).collect();
+        lines.extend(std::iter::from_fn(|| child.line()));
+        let printed: Vec<u64> = lines.iter().filter_map(|line| line.parse().ok()).collect();
         drop(child);
         confirmed += printed.len();
         killed_with += usize::from(!printed.is_empty());
@@ -616,7 +624,7 @@ fn no_confirmed_entry_is_lost_when_the_process_is_killed_at_any_moment() {
         assert!(spool.shutdown(soon()));
     }
     println!("{confirmed} entries confirmed, {killed_with} of 30 killed at work");
-    assert!(killed_with >= 10 && confirmed > 1_000);
+    assert!(killed_with >= 15 && confirmed > 300);
 }
 
 const SMALL_SEGMENT: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();

@@ -68,6 +68,8 @@ pub struct Arrived {
 #[derive(Debug)]
 struct State {
     mood: Mood,
+    /// The mood from so many records on.
+    turns: Option<(u64, Mood)>,
     arrived: Arrived,
 }
 
@@ -111,6 +113,7 @@ impl Receiver {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 mood: Mood::Dead,
+                turns: None,
                 arrived: Arrived::default(),
             }),
             changed: Condvar::new(),
@@ -145,6 +148,14 @@ impl Receiver {
     /// [`die`](Self::die) and [`come_back`](Self::come_back).
     pub fn set(&self, mood: Mood) {
         self.shared.lock().mood = mood;
+    }
+
+    /// Changes it once so many records have been taken, and not one request later.
+    ///
+    /// A receiver that turns [`Mood::Dead`] hangs up on whoever asks; [`die`](Self::die) closes its port
+    /// too.
+    pub fn turn_after(&self, records: u64, mood: Mood) {
+        self.shared.lock().turns = Some((records, mood));
     }
 
     /// Closes the port and every connection. What is being answered is answered to its end, so that
@@ -284,6 +295,10 @@ async fn answer(
         let mut state = shared.lock();
         let mood = state.mood;
         state.arrived.take(mood, contents);
+        let taken: u64 = state.arrived.records.values().sum();
+        if let Some((_, next)) = state.turns.take_if(|(records, _)| taken >= *records) {
+            state.mood = next;
+        }
         mood
     };
     shared.changed.notify_all();

@@ -18,8 +18,10 @@ use tracing_otlp_tests::directory::Directory;
 use tracing_otlp_tests::receiver::{Mood, Receiver};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Records a second.
+/// Records a second: so few that there is a middle.
 const RATE: u64 = 500;
+/// Waits until everything has arrived, for at most a minute.
+const SETTLE: &str = " --settle 60";
 const PROTOCOLS: [&str; 2] = ["http/protobuf", "grpc"];
 
 /// The receiver, and the environment of the programs that send to it.
@@ -74,12 +76,16 @@ impl Scene {
         ended(self.start(arguments))
     }
 
-    /// Starts it at a pace that leaves a middle, and waits until half of so many have arrived.
-    fn start_and_half(&self, records: u64) -> Child {
-        let child = self.start(&format!("--records {records} --rate {RATE}"));
+    /// Starts it, with a receiver that is of another mood once it has half of so many records.
+    fn start_and_turn(&self, records: u64, mood: Mood, more: &str) -> Child {
+        self.receiver.turn_after(records / 2, mood);
+        let child = self.start(&format!("--records {records} --rate {RATE}{more}"));
         self.receiver.wait_for("half of it arrives", |arrived| {
             arrived.records.len() as u64 >= records / 2
         });
+        if mood == Mood::Dead {
+            self.receiver.die();
+        }
         child
     }
 
@@ -131,8 +137,7 @@ fn assert_lost_for(report: &Json, reasons: &[&str]) {
 fn a_receiver_that_dies_and_returns_costs_nothing() {
     at_once(PROTOCOLS, |protocol| {
         let scene = Scene::new(protocol);
-        let child = scene.start_and_half(1_000);
-        scene.receiver.die();
+        let child = scene.start_and_turn(1_000, Mood::Dead, SETTLE);
         wait_for_notice(&child, "cannot deliver");
         scene.receiver.come_back(Mood::Taking);
         let report = ended(child);
@@ -146,8 +151,7 @@ fn a_receiver_that_dies_and_returns_costs_nothing() {
 fn a_receiver_that_dies_for_good_costs_what_the_report_says() {
     at_once(PROTOCOLS, |protocol| {
         let scene = Scene::new(protocol);
-        let child = scene.start_and_half(1_000);
-        scene.receiver.die();
+        let child = scene.start_and_turn(1_000, Mood::Dead, "");
         let report = ended(child);
         assert!(count(&report, "lost") > 0, "{report:#}");
         assert_lost_for(&report, &["unreachable"]);
@@ -159,8 +163,7 @@ fn a_receiver_that_dies_for_good_costs_what_the_report_says() {
 fn with_a_spool_the_next_process_brings_what_a_dead_receiver_missed() {
     at_once(PROTOCOLS, |protocol| {
         let scene = Scene::new(protocol).with_spool();
-        let child = scene.start_and_half(1_000);
-        scene.receiver.die();
+        let child = scene.start_and_turn(1_000, Mood::Dead, "");
         let first = ended(child);
         assert!(count(&first, "spooled") > 0, "{first:#}");
         assert_eq!(count(&first, "lost"), 0, "{first:#}");
@@ -183,17 +186,13 @@ fn with_a_spool_old_data_comes_back_in_the_same_process_beside_the_fresh() {
         .with_spool()
         // What fails goes to disk at once.
         .with("TRACING_OTLP_RETRY_DEADLINE", "0");
-    let child = scene.start("--records 3000 --rate 1000 --settle 60");
-    scene
-        .receiver
-        .wait_for("some arrive", |arrived| arrived.records.len() as u64 >= 500);
-    scene.receiver.die();
+    let child = scene.start_and_turn(1_500, Mood::Dead, SETTLE);
     wait_for_notice(&child, "cannot deliver");
     scene.receiver.come_back(Mood::Taking);
     let report = ended(child);
     assert_eq!(count(&report, "lost"), 0, "{report:#}");
     assert_eq!(count(&report, "spooled"), 0, "{report:#}");
-    scene.assert_all_arrived(3_000);
+    scene.assert_all_arrived(1_500);
     scene.assert_conserved(&[report]);
 }
 
@@ -204,8 +203,7 @@ fn a_receiver_that_hangs_costs_what_the_report_says() {
             .with("OTEL_EXPORTER_OTLP_TIMEOUT", "3000")
             .with("TRACING_OTLP_RETRY_DEADLINE", "0")
             .with("TRACING_OTLP_SHUTDOWN_DEADLINE", "4s");
-        let child = scene.start_and_half(1_000);
-        scene.receiver.set(Mood::Hanging);
+        let child = scene.start_and_turn(1_000, Mood::Hanging, "");
         let report = ended(child);
         assert!(count(&report, "lost") > 0, "{report:#}");
         assert_lost_for(&report, &["timeout", "shutdown_deadline"]);
@@ -222,8 +220,7 @@ fn with_a_spool_the_next_process_brings_what_a_hanging_receiver_did_not_answer()
             .with_spool()
             .with("OTEL_EXPORTER_OTLP_TIMEOUT", "3000")
             .with("TRACING_OTLP_SHUTDOWN_DEADLINE", "4s");
-        let child = scene.start_and_half(1_000);
-        scene.receiver.set(Mood::Hanging);
+        let child = scene.start_and_turn(1_000, Mood::Hanging, "");
         let first = ended(child);
         assert_eq!(count(&first, "lost"), 0, "{first:#}");
         assert!(count(&first, "spooled") > 0, "{first:#}");
@@ -247,8 +244,7 @@ fn a_receiver_that_throttles_for_a_while_costs_nothing_and_is_left_alone_as_it_a
         ],
         |(protocol, status, wait)| {
             let scene = Scene::new(protocol);
-            let child = scene.start_and_half(2_000);
-            scene.receiver.set(Mood::Throttling(status, wait));
+            let child = scene.start_and_turn(1_000, Mood::Throttling(status, wait), SETTLE);
             scene
                 .receiver
                 .wait_for("it throttles", |arrived| !arrived.throttled.is_empty());
@@ -266,7 +262,7 @@ fn a_receiver_that_throttles_for_a_while_costs_nothing_and_is_left_alone_as_it_a
             scene.receiver.set(Mood::Taking);
             let report = ended(child);
             assert_eq!(count(&report, "lost"), 0, "{report:#}");
-            scene.assert_all_arrived(2_000);
+            scene.assert_all_arrived(1_000);
             scene.assert_conserved(&[report]);
         },
     );
@@ -282,8 +278,7 @@ fn a_receiver_that_throttles_to_the_end_costs_what_the_report_says() {
         ],
         |(protocol, status, wait)| {
             let scene = Scene::new(protocol).with("TRACING_OTLP_SHUTDOWN_DEADLINE", "3s");
-            let child = scene.start_and_half(1_000);
-            scene.receiver.set(Mood::Throttling(status, wait));
+            let child = scene.start_and_turn(1_000, Mood::Throttling(status, wait), "");
             let report = ended(child);
             assert!(count(&report, "lost") > 0, "{report:#}");
             assert_lost_for(&report, &["unavailable", "shutdown_deadline"]);
@@ -295,8 +290,7 @@ fn a_receiver_that_throttles_to_the_end_costs_what_the_report_says() {
 #[test]
 fn with_a_spool_the_next_process_brings_what_was_throttled() {
     let scene = Scene::new("http/protobuf").with_spool();
-    let child = scene.start_and_half(1_000);
-    scene.receiver.set(Mood::Throttling(429, Some(30)));
+    let child = scene.start_and_turn(1_000, Mood::Throttling(429, Some(30)), "");
     let first = ended(child);
     assert_eq!(count(&first, "lost"), 0, "{first:#}");
     assert!(count(&first, "spooled") > 0, "{first:#}");

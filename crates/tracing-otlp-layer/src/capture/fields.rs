@@ -6,20 +6,22 @@
 use std::error::Error;
 use std::fmt;
 
-use opentelemetry::Key;
-use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use tracing_core::Field;
 use tracing_core::field::Visit;
 
+use super::constant::Constant;
+use super::interned::EVENT_NAMES;
+use super::span_facts::SpanFacts;
 use super::spans::Kept;
 use super::text::Text;
-use crate::draft::keys::{EVENT_NAME, FieldFact, Mark, Meaning, SEVERITY_NUMBER};
+use crate::draft::keys::Meaning;
 use crate::draft::limits::prefix;
 use crate::draft::nested::Nested;
 use crate::draft::{Draft, UNWEIGHED, error};
 #[cfg(all(tracing_unstable, feature = "valuable"))]
 use crate::guard;
-use crate::settings::{Limits, SpanFields};
+use crate::settings::Limits;
 
 /// Where the visitor puts what it reads.
 pub(crate) trait Sink {
@@ -33,6 +35,11 @@ pub(crate) trait Sink {
     /// Is the field wanted at all? Asked before a value is formatted.
     fn takes(&self, _: &Field) -> bool {
         true
+    }
+
+    /// What is known of the texts of this field.
+    fn constant(&self, _: &Field) -> Option<&Constant> {
+        None
     }
 
     /// A value, and the bytes of its text: none for a number, [`UNWEIGHED`] where it is nested.
@@ -103,7 +110,8 @@ impl<S: Sink> Visit for Fields<S> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if self.0.takes(field) {
             let text = prefix(value, self.0.text_limit(field));
-            self.put_text(field, Text::of(text));
+            let text = Text::of_field(text, self.0.constant(field));
+            self.put_text(field, text);
         }
     }
 
@@ -131,7 +139,8 @@ impl<S: Sink> Visit for Fields<S> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.0.takes(field) {
-            let text = Text::of_debug(value, self.0.text_limit(field));
+            let limit = self.0.text_limit(field);
+            let text = Text::of_debug(value, limit, self.0.constant(field));
             self.put_text(field, text);
         }
     }
@@ -154,44 +163,54 @@ impl<S: Sink> Visit for Fields<S> {
 }
 
 /// An event's fields go into the draft.
-impl Sink for &mut Draft<'_> {
+impl<R: LogRecord> Sink for &mut Draft<'_, R> {
     fn limits(&self) -> &Limits {
         self.limits
     }
 
     #[inline]
     fn text_limit(&self, field: &Field) -> usize {
-        match self.fields.get(field.index()) {
+        match self.fields.get(field) {
             Some(fact) if fact.meaning == Meaning::Message => self.limits.body_length,
             _ => self.limits.value_length,
         }
     }
 
+    #[inline]
+    fn constant(&self, field: &Field) -> Option<&Constant> {
+        self.fields.get(field).map(|fact| &fact.constant)
+    }
+
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        let fact = match self.fields.get(field.index()) {
-            Some(fact) => *fact,
-            None => FieldFact::of(field.name()),
+        // The facts are those of the field's call site: there is one for each.
+        let fields = self.fields;
+        let Some(fact) = fields.get(field) else {
+            return;
         };
         match fact.meaning {
-            Meaning::Attribute => {
-                self.set(Key::from_static_str(field.name()), fact.mark, value, bytes);
+            Meaning::Attribute => {}
+            Meaning::Message => return self.set_body(value, bytes),
+            Meaning::Error => {
+                if let AnyValue::String(text) = &value {
+                    self.error = Some(text.clone());
+                }
             }
-            Meaning::Message => self.set_body(value, bytes),
-            Meaning::EventName => match value {
-                AnyValue::String(name) => match super::callsite_names::intern(name.as_str()) {
-                    Some(name) => self.event_name = Some(name),
-                    None => {
-                        let name = AnyValue::String(name);
-                        self.set(EVENT_NAME.into(), fact.mark, name, bytes);
+            Meaning::EventName => {
+                if let AnyValue::String(name) = &value {
+                    if let Some(name) = EVENT_NAMES.intern(name.as_str()) {
+                        self.event_name = Some(name);
+                        return;
                     }
-                },
-                other => self.set(EVENT_NAME.into(), fact.mark, other, bytes),
-            },
-            Meaning::SeverityNumber => match severity(&value) {
-                Some(severity) => self.severity = Some(severity),
-                None => self.set(SEVERITY_NUMBER.into(), fact.mark, value, bytes),
-            },
+                }
+            }
+            Meaning::SeverityNumber => {
+                if let Some(severity) = severity(&value) {
+                    self.severity = Some(severity);
+                    return;
+                }
+            }
         }
+        self.set_field(field.index(), fact.name, fact.mark, value, bytes);
     }
 
     fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static)) {
@@ -222,7 +241,7 @@ fn severity(value: &AnyValue) -> Option<Severity> {
 
 /// A span's fields are kept for the records of its events.
 pub(crate) struct SpanSink<'a> {
-    pub(crate) fields: &'a SpanFields,
+    pub(crate) facts: &'a SpanFacts,
     pub(crate) limits: &'a Limits,
     pub(crate) kept: Vec<Kept>,
 }
@@ -232,26 +251,31 @@ impl Sink for SpanSink<'_> {
         self.limits
     }
 
+    #[inline]
     fn takes(&self, field: &Field) -> bool {
-        self.fields.takes(field.name())
+        self.facts.get(field).is_some()
+    }
+
+    #[inline]
+    fn constant(&self, field: &Field) -> Option<&Constant> {
+        self.facts.get(field).map(|fact| &fact.constant)
     }
 
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        let (key, mark) = match &self.fields.prefix {
-            None => (Key::from_static_str(field.name()), Mark::of(field.name())),
-            Some(prefix) => {
-                let key: std::sync::Arc<str> = format!("{prefix}{}", field.name()).into();
-                let mark = Mark::of(&key);
-                (Key::from(key), mark)
-            }
+        let Some(fact) = self.facts.get(field) else {
+            return;
         };
-        Kept {
-            key,
-            mark,
+        let kept = Kept {
+            key: fact.key.clone(),
+            mark: fact.mark,
             value,
             bytes,
+        };
+        if self.facts.are_unique {
+            self.kept.push(kept);
+        } else {
+            kept.put_into(&mut self.kept);
         }
-        .put_into(&mut self.kept);
     }
 
     /// The error stays the span's: its logs are not all exceptions.

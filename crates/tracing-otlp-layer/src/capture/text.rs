@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use opentelemetry::StringValue;
 
+use super::constant::Constant;
 use crate::draft::error::PANICKED;
 use crate::draft::limits::Bounded;
 use crate::guard;
@@ -31,32 +32,42 @@ pub(crate) struct Text {
 impl Text {
     #[inline]
     pub(crate) fn of(text: &str) -> Self {
+        Self::of_field(text, None)
+    }
+
+    /// The text of a field of which more is known.
+    #[inline]
+    pub(crate) fn of_field(text: &str, known: Option<&Constant>) -> Self {
         Self {
-            value: if text.is_empty() {
-                StringValue::from("")
-            } else {
-                StringValue::from(Arc::<str>::from(text))
+            value: match known.and_then(|known| known.twin_of(text)) {
+                Some(twin) => StringValue::from(twin),
+                None if text.is_empty() => StringValue::from(""),
+                None => StringValue::from(Arc::<str>::from(text)),
             },
             bytes: text.len(),
         }
     }
 
     /// The text of a value, cut at `limit` characters.
-    pub(crate) fn of_debug(value: &dyn fmt::Debug, limit: usize) -> Self {
-        let buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
-        let mut text = Bounded::reusing(buffer, limit);
+    pub(crate) fn of_debug(value: &dyn fmt::Debug, limit: usize, known: Option<&Constant>) -> Self {
+        let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
         // `Err` in here says that the limit was reached or that a Debug failed: what was written
         // until then stands.
-        let done = guard::formatting(|| write!(text, "{value:?}"));
-        let found = if done.is_some() {
-            Self::of(&text.text)
+        let done = if limit == usize::MAX {
+            guard::formatting(|| write!(buffer, "{value:?}"))
         } else {
-            Self {
+            let mut text = Bounded::reusing(std::mem::take(&mut buffer), limit);
+            let done = guard::formatting(|| write!(text, "{value:?}"));
+            buffer = text.text;
+            done
+        };
+        let found = match done {
+            Some(_) => Self::of_field(&buffer, known),
+            None => Self {
                 value: PANICKED.into(),
                 bytes: PANICKED.len(),
-            }
+            },
         };
-        let mut buffer = text.text;
         if buffer.capacity() <= KEPT_CAPACITY {
             buffer.clear();
             let _ = BUFFER.try_with(|kept| kept.set(buffer));

@@ -209,12 +209,7 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        let node = if self.settings.span_fields.is_off() {
-            None
-        } else {
-            self.spans.node(id)
-        };
-        spans::enter(self.id, id.clone(), node);
+        spans::enter(self.id, id.clone());
         if !self.linker.knows_dispatch() {
             if let Some(span) = ctx.span(id) {
                 self.linker.learn(|dispatch| has_span(dispatch, &span));
@@ -413,8 +408,7 @@ where
             through(id)
         } else if event.is_contextual() {
             // No current context: a trace layer that does not activate contexts may still have it.
-            let id = spans::current(self.id, |id, _| id.clone())?;
-            through(&id)
+            through(&spans::current_id(self.id)?)
         } else {
             None
         };
@@ -438,7 +432,7 @@ where
             return None;
         }
         let Some(parent) = attributes.parent() else {
-            return spans::current(self.id, |_, node| node.map(Arc::clone)).flatten();
+            return spans::current(self.id, &self.spans);
         };
         self.spans.node(parent).or_else(|| {
             // Hidden from this layer by a filter: the nearest above it that is not.
@@ -448,6 +442,7 @@ where
     }
 
     /// What stands around the event: its thread, its unsampled ids, its spans' fields.
+    #[inline]
     fn describe_around<R: LogRecord>(
         &self,
         draft: &mut Draft<'_, R>,
@@ -464,16 +459,15 @@ where
         if self.settings.span_fields.is_off() {
             return;
         }
-        if let Some(id) = event.parent() {
-            if let Some(node) = self.spans.node(id) {
-                spans::describe(draft, &node, &self.settings);
-            }
+        let node = if let Some(id) = event.parent() {
+            self.spans.node(id)
         } else if event.is_contextual() {
-            spans::current(self.id, |_, node| {
-                if let Some(node) = node {
-                    spans::describe(draft, node, &self.settings);
-                }
-            });
+            spans::current(self.id, &self.spans)
+        } else {
+            None
+        };
+        if let Some(node) = node {
+            spans::describe(draft, &node, &self.settings);
         }
     }
 }

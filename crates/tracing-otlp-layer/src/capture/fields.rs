@@ -12,8 +12,8 @@ use tracing_core::field::Visit;
 
 use super::constant::Constant;
 use super::interned::EVENT_NAMES;
+use super::kept::KeptFields;
 use super::span_facts::SpanFacts;
-use super::spans::Kept;
 use super::text::Text;
 use crate::draft::keys::Meaning;
 use crate::draft::limits::prefix;
@@ -42,8 +42,10 @@ pub(crate) trait Sink {
         None
     }
 
-    /// A value, and the bytes of its text: none for a number, [`UNWEIGHED`] where it is nested.
+    /// A value that is no text, and its bytes: none for a number, [`UNWEIGHED`] where it is nested.
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize);
+
+    fn put_text(&mut self, field: &Field, text: Text);
 
     /// An error under its own field name; `text` is its message.
     fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static));
@@ -60,15 +62,10 @@ impl<S: Sink> Fields<S> {
         }
     }
 
-    #[inline]
-    fn put_text(&mut self, field: &Field, text: Text) {
-        self.0.put(field, AnyValue::String(text.value), text.bytes);
-    }
-
     #[cold]
     fn put_decimal(&mut self, field: &Field, value: &dyn fmt::Display) {
         if self.0.takes(field) {
-            self.put_text(field, Text::of(&value.to_string()));
+            self.0.put_text(field, Text::of(&value.to_string()));
         }
     }
 }
@@ -111,7 +108,7 @@ impl<S: Sink> Visit for Fields<S> {
         if self.0.takes(field) {
             let text = prefix(value, self.0.text_limit(field));
             let text = Text::of_field(text, self.0.constant(field));
-            self.put_text(field, text);
+            self.0.put_text(field, text);
         }
     }
 
@@ -141,7 +138,7 @@ impl<S: Sink> Visit for Fields<S> {
         if self.0.takes(field) {
             let limit = self.0.text_limit(field);
             let text = Text::of_debug(value, limit, self.0.constant(field));
-            self.put_text(field, text);
+            self.0.put_text(field, text);
         }
     }
 
@@ -181,6 +178,11 @@ impl<R: LogRecord> Sink for &mut Draft<'_, R> {
         self.fields.get(field).map(|fact| &fact.constant)
     }
 
+    fn put_text(&mut self, field: &Field, text: Text) {
+        let bytes = text.as_str().len();
+        self.put(field, text.into_value(), bytes);
+    }
+
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
         // The facts are those of the field's call site: there is one for each.
         let fields = self.fields;
@@ -215,7 +217,7 @@ impl<R: LogRecord> Sink for &mut Draft<'_, R> {
 
     fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static)) {
         error::describe(self, error, &text);
-        self.put(field, AnyValue::String(text.value), text.bytes);
+        self.put_text(field, text);
     }
 }
 
@@ -243,7 +245,7 @@ fn severity(value: &AnyValue) -> Option<Severity> {
 pub(crate) struct SpanSink<'a> {
     pub(crate) facts: &'a SpanFacts,
     pub(crate) limits: &'a Limits,
-    pub(crate) kept: Vec<Kept>,
+    pub(crate) kept: KeptFields,
 }
 
 impl Sink for SpanSink<'_> {
@@ -253,33 +255,27 @@ impl Sink for SpanSink<'_> {
 
     #[inline]
     fn takes(&self, field: &Field) -> bool {
-        self.facts.get(field).is_some()
+        self.facts.get(field.index()).is_some()
     }
 
     #[inline]
     fn constant(&self, field: &Field) -> Option<&Constant> {
-        self.facts.get(field).map(|fact| &fact.constant)
+        self.facts.get(field.index()).map(|fact| &fact.constant)
     }
 
-    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        let Some(fact) = self.facts.get(field) else {
-            return;
-        };
-        let kept = Kept {
-            key: fact.key.clone(),
-            mark: fact.mark,
-            value,
-            bytes,
-        };
-        if self.facts.are_unique {
-            self.kept.push(kept);
-        } else {
-            kept.put_into(&mut self.kept);
+    fn put(&mut self, field: &Field, value: AnyValue, _: usize) {
+        self.kept.put(self.facts, field.index(), value);
+    }
+
+    fn put_text(&mut self, field: &Field, text: Text) {
+        match text {
+            Text::Static(text) => self.kept.put_static(self.facts, field.index(), text),
+            shared @ Text::Shared(_) => self.put(field, shared.into_value(), 0),
         }
     }
 
     /// The error stays the span's: its logs are not all exceptions.
     fn put_error(&mut self, field: &Field, text: Text, _: &(dyn Error + 'static)) {
-        self.put(field, AnyValue::String(text.value), text.bytes);
+        self.put_text(field, text);
     }
 }

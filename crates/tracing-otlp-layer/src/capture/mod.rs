@@ -7,6 +7,7 @@ pub(crate) mod callsite;
 pub(crate) mod constant;
 pub(crate) mod fields;
 mod interned;
+mod kept;
 #[cfg(feature = "log")]
 pub(crate) mod log_records;
 mod once_map;

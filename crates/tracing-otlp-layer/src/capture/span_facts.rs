@@ -46,8 +46,13 @@ impl SpanFacts {
     }
 
     #[inline]
-    pub(crate) fn get(&self, field: &Field) -> Option<&SpanFieldFact> {
-        self.all.get(field.index())?.as_ref()
+    pub(crate) fn get(&self, field: usize) -> Option<&SpanFieldFact> {
+        self.all.get(field)?.as_ref()
+    }
+
+    /// Do two fields go under one key?
+    pub(crate) fn are_same(&self, one: usize, other: usize) -> bool {
+        one == other || self.get(one).map(|fact| &fact.key) == self.get(other).map(|fact| &fact.key)
     }
 }
 
@@ -66,7 +71,7 @@ fn fact(field: &Field, wanted: &SpanFields) -> SpanFieldFact {
 }
 
 /// The facts of every call site of a span seen so far.
-pub(crate) struct SpanCallsites(OnceMap<SpanFacts>);
+pub(crate) struct SpanCallsites(OnceMap<Arc<SpanFacts>>);
 
 impl SpanCallsites {
     pub(crate) fn new() -> Self {
@@ -78,7 +83,7 @@ impl SpanCallsites {
         &self,
         metadata: &'static Metadata<'static>,
         wanted: &SpanFields,
-    ) -> &SpanFacts {
+    ) -> &Arc<SpanFacts> {
         let address = std::ptr::from_ref(metadata).addr();
         match self.0.get(address) {
             Some(facts) => facts,
@@ -92,8 +97,8 @@ impl SpanCallsites {
         address: usize,
         metadata: &'static Metadata<'static>,
         wanted: &SpanFields,
-    ) -> &SpanFacts {
-        self.0
-            .insert(address, SpanFacts::of(metadata.fields(), wanted))
+    ) -> &Arc<SpanFacts> {
+        let facts = SpanFacts::of(metadata.fields(), wanted);
+        self.0.insert(address, Arc::new(facts))
     }
 }

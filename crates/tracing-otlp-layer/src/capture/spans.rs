@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::Key;
 use opentelemetry::logs::{AnyValue, LogRecord};
-use tracing_core::Metadata;
 use tracing_core::span::{Attributes, Id, Record};
 
 use super::fields::{Fields, SpanSink};
-use super::span_facts::SpanCallsites;
+use super::kept::{KeptFields, LaterFields};
+use super::span_facts::{SpanCallsites, SpanFacts};
 use crate::draft::Draft;
 use crate::draft::keys::Mark;
 use crate::settings::Settings;
@@ -32,49 +32,34 @@ impl LayerId {
     }
 }
 
-/// One field of a span.
-pub(crate) struct Kept {
-    pub(crate) key: Key,
-    pub(crate) mark: Mark,
-    pub(crate) value: AnyValue,
-    /// As [`Draft::add`] wants it.
-    pub(crate) bytes: usize,
-}
-
-impl Kept {
-    /// The later beats the earlier.
-    pub(crate) fn put_into(self, all: &mut Vec<Self>) {
-        let same = |one: &&mut Self| one.mark == self.mark && one.key == self.key;
-        match all.iter_mut().find(same) {
-            Some(slot) => *slot = self,
-            None => all.push(self),
-        }
-    }
-}
-
 /// What is kept of an open span.
 #[derive(Default)]
 pub(crate) struct Node {
     name: &'static str,
     parent: Option<Arc<Node>>,
+    facts: Option<Arc<SpanFacts>>,
     /// What it was made with: this never changes, so reading it takes no lock.
-    fields: Vec<Kept>,
+    fields: KeptFields,
     /// What was recorded afterwards, which beats the above.
-    later: Mutex<Vec<Kept>>,
+    later: Mutex<LaterFields>,
     has_later: AtomicBool,
-    /// To find the call site's facts again.
-    facts: Option<&'static Metadata<'static>>,
 }
 
 impl Node {
-    fn later(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn later(&self) -> MutexGuard<'_, LaterFields> {
         self.later.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_key(&self, field: usize, key: &Key) -> bool {
+        let fact = self.facts.as_ref().and_then(|facts| facts.get(field));
+        fact.is_some_and(|fact| fact.key == *key)
+    }
+
     fn has(&self, key: &Key) -> bool {
-        self.fields.iter().any(|kept| kept.key == *key)
+        let is_it = |field| self.is_key(field, key);
+        self.fields.iter().any(|(field, _)| is_it(field))
             || self.has_later.load(Ordering::Acquire)
-                && self.later().iter().any(|kept| kept.key == *key)
+                && self.later().iter().any(|(field, _)| is_it(field))
     }
 
     /// From this one, the innermost, outwards.
@@ -155,12 +140,12 @@ impl Spans {
                 limits: &settings.limits,
                 kept: std::mem::take(&mut node.fields),
             });
-            reader.0.kept.reserve_exact(facts.wanted);
+            reader.0.kept.reserve(facts.wanted);
             // User code (`Debug` of the values) runs under no lock.
             attributes.record(&mut reader);
             node.fields = reader.0.kept;
             node.name = metadata.name();
-            node.facts = Some(metadata);
+            node.facts = Some(Arc::clone(facts));
             node.parent = parent;
         }
         let before = self.part(id).put(id.into_u64(), node);
@@ -171,20 +156,14 @@ impl Spans {
     /// Takes in values recorded after the span was made: the later beats the earlier.
     pub(crate) fn update(&self, values: &Record<'_>, id: &Id, settings: &Settings) {
         let Some(node) = self.node(id) else { return };
-        let Some(metadata) = node.facts else { return };
+        let Some(facts) = &node.facts else { return };
         let mut reader = Fields(SpanSink {
-            facts: self.callsites.facts(metadata, &settings.span_fields),
+            facts,
             limits: &settings.limits,
-            kept: Vec::new(),
+            kept: KeptFields::default(),
         });
         values.record(&mut reader);
-        if reader.0.kept.is_empty() {
-            return;
-        }
-        let mut later = node.later();
-        for kept in reader.0.kept {
-            kept.put_into(&mut later);
-        }
+        node.later().put_all(facts, &reader.0.kept);
         node.has_later.store(true, Ordering::Release);
     }
 
@@ -257,6 +236,7 @@ fn put_aside(mut node: Arc<Node>) {
         return;
     };
     mine.fields.clear();
+    mine.facts = None;
     mine.parent = None;
     if std::mem::take(mine.has_later.get_mut()) {
         mine.later = Mutex::default();
@@ -282,14 +262,13 @@ pub(crate) fn describe<R: LogRecord>(
     let name_key = settings.span_fields.name_key.map(Key::from_static_str);
     if let Some(key) = &name_key {
         let name = innermost.name;
-        let value = AnyValue::String(name.into());
-        draft.add(key, Mark::of(key.as_str()), &value, name.len(), || false);
+        let value = || (AnyValue::String(name.into()), name.len());
+        draft.add(key, Mark::of(key.as_str()), value, || false);
     }
     for node in innermost.outwards() {
         // No user code in here: keys and values are ours. A lock is only taken on the way from a span
         // to one inside it, never the other way, so two threads do not wait for each other.
         let later = node.has_later.load(Ordering::Acquire).then(|| node.later());
-        let later: &[Kept] = later.as_ref().map_or(&[], |later| later);
         let is_nearer = |key: &Key| {
             name_key.as_ref() == Some(key)
                 || innermost
@@ -297,15 +276,24 @@ pub(crate) fn describe<R: LogRecord>(
                     .take_while(|inner| !std::ptr::eq(*inner, node))
                     .any(|inner| inner.has(key))
         };
-        for kept in later {
-            draft.add(&kept.key, kept.mark, &kept.value, kept.bytes, || {
-                is_nearer(&kept.key)
-            });
+        let Some(facts) = &node.facts else { continue };
+        if let Some(later) = &later {
+            for (field, value) in later.iter() {
+                if let Some(fact) = facts.get(field) {
+                    draft.add(&fact.key, fact.mark, value, || is_nearer(&fact.key));
+                }
+            }
         }
-        for kept in &node.fields {
-            draft.add(&kept.key, kept.mark, &kept.value, kept.bytes, || {
-                later.iter().any(|one| one.key == kept.key) || is_nearer(&kept.key)
-            });
+        for (field, value) in node.fields.iter() {
+            if let Some(fact) = facts.get(field) {
+                draft.add(&fact.key, fact.mark, value, || {
+                    let is_it = |field| node.is_key(field, &fact.key);
+                    later
+                        .as_deref()
+                        .is_some_and(|later| later.iter().any(|(field, _)| is_it(field)))
+                        || is_nearer(&fact.key)
+                });
+            }
         }
     }
 }
@@ -314,7 +302,8 @@ pub(crate) fn describe<R: LogRecord>(
 struct Entered {
     layer: LayerId,
     id: Id,
-    node: Option<Arc<Node>>,
+    /// What is kept of it, once somebody has asked.
+    node: Option<Option<Arc<Node>>>,
 }
 
 thread_local! {
@@ -322,16 +311,19 @@ thread_local! {
 }
 
 /// Notes that this thread entered a span.
-pub(crate) fn enter(layer: LayerId, id: Id, node: Option<Arc<Node>>) {
+#[inline]
+pub(crate) fn enter(layer: LayerId, id: Id) {
     // While the thread's storage is being torn down there is nothing to note any more.
     let _ = ENTERED.try_with(|entered| {
         if let Ok(mut entered) = entered.try_borrow_mut() {
+            let node = None;
             entered.push(Entered { layer, id, node });
         }
     });
 }
 
 /// Notes that this thread left a span: the innermost entry of it.
+#[inline]
 pub(crate) fn exit(layer: LayerId, id: &Id) {
     let left = ENTERED.try_with(|entered| {
         let mut entered = entered.try_borrow_mut().ok()?;
@@ -346,18 +338,24 @@ pub(crate) fn exit(layer: LayerId, id: &Id) {
     drop(left);
 }
 
-/// Asks about the span this thread is in, innermost by entry, as the layer saw it.
-///
-/// Nothing in `f` may enter or leave a span.
-pub(crate) fn current<R>(
-    layer: LayerId,
-    f: impl FnOnce(&Id, Option<&Arc<Node>>) -> R,
-) -> Option<R> {
+/// The span this thread is in, innermost by entry, as the layer saw it.
+pub(crate) fn current_id(layer: LayerId) -> Option<Id> {
+    with_current(layer, |entered| Some(entered.id.clone()))
+}
+
+/// What is kept of the span this thread is in.
+pub(crate) fn current(layer: LayerId, spans: &Spans) -> Option<Arc<Node>> {
+    with_current(layer, |entered| {
+        let node = &mut entered.node;
+        node.get_or_insert_with(|| spans.node(&entered.id)).clone()
+    })
+}
+
+fn with_current<R>(layer: LayerId, f: impl FnOnce(&mut Entered) -> Option<R>) -> Option<R> {
     ENTERED
         .try_with(|entered| {
-            let entered = entered.try_borrow().ok()?;
-            let top = entered.iter().rfind(|e| e.layer == layer)?;
-            Some(f(&top.id, top.node.as_ref()))
+            let mut entered = entered.try_borrow_mut().ok()?;
+            f(entered.iter_mut().rfind(|e| e.layer == layer)?)
         })
         .ok()
         .flatten()

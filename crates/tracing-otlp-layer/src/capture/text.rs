@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use opentelemetry::StringValue;
+use opentelemetry::logs::AnyValue;
 
 use super::constant::Constant;
 use crate::draft::error::PANICKED;
@@ -23,10 +24,11 @@ thread_local! {
 /// What a thread keeps for the next text, in bytes.
 const KEPT_CAPACITY: usize = 16 * 1024;
 
-/// A text for a record, and how many bytes it has.
-pub(crate) struct Text {
-    pub(crate) value: StringValue,
-    pub(crate) bytes: usize,
+/// A text for a record.
+#[derive(Clone)]
+pub(crate) enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
 }
 
 impl Text {
@@ -38,14 +40,27 @@ impl Text {
     /// The text of a field of which more is known.
     #[inline]
     pub(crate) fn of_field(text: &str, known: Option<&Constant>) -> Self {
-        Self {
-            value: match known.and_then(|known| known.twin_of(text)) {
-                Some(twin) => StringValue::from(twin),
-                None if text.is_empty() => StringValue::from(""),
-                None => StringValue::from(Arc::<str>::from(text)),
-            },
-            bytes: text.len(),
+        match known.and_then(|known| known.twin_of(text)) {
+            Some(twin) => Self::Static(twin),
+            None if text.is_empty() => Self::Static(""),
+            None => Self::Shared(Arc::from(text)),
         }
+    }
+
+    #[inline]
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn into_value(self) -> AnyValue {
+        AnyValue::String(match self {
+            Self::Static(text) => StringValue::from(text),
+            Self::Shared(text) => StringValue::from(text),
+        })
     }
 
     /// The text of a value, cut at `limit` characters.
@@ -63,10 +78,7 @@ impl Text {
         };
         let found = match done {
             Some(_) => Self::of_field(&buffer, known),
-            None => Self {
-                value: PANICKED.into(),
-                bytes: PANICKED.len(),
-            },
+            None => Self::Static(PANICKED),
         };
         if buffer.capacity() <= KEPT_CAPACITY {
             buffer.clear();

@@ -165,15 +165,15 @@ pub(crate) fn describe<R: LogRecord>(
     }
     draft.add_own(
         OwnKey::ExceptionMessage,
-        AnyValue::String(message.value.clone()),
-        message.bytes,
+        message.clone().into_value(),
+        message.as_str().len(),
     );
 
     let backtrace = ours.and_then(|exception| exception.backtrace.as_deref());
     if error.source().is_some() || backtrace.is_some() {
         let mut text = Bounded::new(limit);
         // An Err here says that the limit was reached, or that a Display failed: keep what is there.
-        let message = message.value.as_str();
+        let message = message.as_str();
         let _ = guard::formatting(|| stacktrace(&mut text, name, message, error, backtrace));
         draft.add_own_text(OwnKey::ExceptionStacktrace, Text::of(&text.text));
     }

@@ -107,7 +107,11 @@ impl<'a, R: LogRecord> Draft<'a, R> {
 
     /// Sets the attribute of a field, replacing an earlier value: within one source the latest
     /// wins. `bytes` are those of a text, or 0, or [`UNWEIGHED`].
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would copy key and value once more"
+    )]
+    #[inline(always)]
     pub(crate) fn set_field(
         &mut self,
         index: usize,
@@ -125,6 +129,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     }
 
     /// The same for any key; only while everything is held.
+    #[inline(never)]
     pub(crate) fn set(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
         if self.marks.may_have(mark) {
             if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(key.as_str())) {
@@ -137,18 +142,19 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     }
 
     /// Adds a span's `key` unless something nearer to the event has it: the event beats its spans,
-    /// an inner span beats an outer one. `is_in_span` looks for it in the spans that were before.
+    /// an inner span beats an outer one. `is_in_span` looks for it in the spans that were before;
+    /// the value comes with its bytes.
     #[inline]
     pub(crate) fn add(
         &mut self,
         key: &Key,
         mark: Mark,
-        value: &AnyValue,
-        bytes: usize,
+        value: impl FnOnce() -> (AnyValue, usize),
         is_in_span: impl FnOnce() -> bool,
     ) {
         if !self.marks.may_have(mark) || !(self.looks_and_has(key.as_str()) || is_in_span()) {
-            self.push(key.clone(), mark, value.clone(), bytes);
+            let (value, bytes) = value();
+            self.push(key.clone(), mark, value, bytes);
         }
     }
 
@@ -163,7 +169,8 @@ impl<'a, R: LogRecord> Draft<'a, R> {
 
     /// The same for a text.
     pub(crate) fn add_own_text(&mut self, own: OwnKey, text: Text) {
-        self.add_own(own, AnyValue::String(text.value), text.bytes);
+        let bytes = text.as_str().len();
+        self.add_own(own, text.into_value(), bytes);
     }
 
     #[inline]
@@ -186,7 +193,11 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     }
 
     /// Takes a new attribute if there is a place left.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would copy key and value once more"
+    )]
+    #[inline(always)]
     fn push(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) -> bool {
         if self.attributes >= self.limits.attributes {
             self.dropped = self.dropped.saturating_add(1);
@@ -198,7 +209,11 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         true
     }
 
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would copy key and value once more"
+    )]
+    #[inline(always)]
     fn put(&mut self, key: Key, value: AnyValue) {
         self.attributes += 1;
         match &mut self.held {
@@ -315,7 +330,7 @@ mod tests {
 
     fn add<R: LogRecord>(draft: &mut Draft<'_, R>, key: &'static str, value: i64) {
         let key = Key::from_static_str(key);
-        draft.add(&key, Mark::of(key.as_str()), &int(value), 0, || false);
+        draft.add(&key, Mark::of(key.as_str()), || (int(value), 0), || false);
     }
 
     fn pairs(expected: &[(&str, i64)]) -> Vec<(String, AnyValue)> {
@@ -351,7 +366,7 @@ mod tests {
                 add(draft, "a1b1c", 3);
                 add(draft, "a2b2c", 4);
                 let key = Key::from_static_str("a3b3c");
-                draft.add(&key, Mark::of("a3b3c"), &int(5), 0, || true);
+                draft.add(&key, Mark::of("a3b3c"), || (int(5), 0), || true);
             });
             let expected = [("code.file.path", 1), ("a1b1c", 3), ("a2b2c", 4)];
             assert_eq!(attributes, pairs(&expected));
@@ -369,7 +384,7 @@ mod tests {
         assert_eq!((weight.attributes, weight.text_bytes), (2, 11));
         let (_, finished) = drafted(&Limits::default(), |draft| {
             let key = Key::from_static_str("a");
-            draft.add(&key, Mark::of("a"), &int(1), UNWEIGHED, || false);
+            draft.add(&key, Mark::of("a"), || (int(1), UNWEIGHED), || false);
             draft.set_body(AnyValue::String("four".into()), 4);
         });
         assert_eq!(finished.weight, None);

@@ -1,17 +1,16 @@
-//! Emit: a draft becomes a record of the SDK. The only file that touches `Logger`'s records.
+//! Emit: a filled record gets its time, severity and ids, and is handed over.
 //!
 //! Last stop on the way of an event inside this crate.
 
 use std::time::SystemTime;
 
-use opentelemetry::Context;
-use opentelemetry::logs::{LogRecord as _, Logger, Severity};
+use opentelemetry::logs::{LogRecord, Severity};
+use opentelemetry::{Context, ContextGuard};
 
-use crate::draft::Draft;
-use crate::guard;
+use crate::guard::{Emitting, Weight};
 use crate::link::policy::Link;
 
-/// What a record is made of, beside its draft.
+/// What is on a record, beside what its draft has put there.
 pub(crate) struct Envelope {
     pub(crate) time: SystemTime,
     pub(crate) severity: Severity,
@@ -19,18 +18,22 @@ pub(crate) struct Envelope {
     pub(crate) link: Link,
     /// The SDK would find a span of its own for a record without ids.
     pub(crate) has_span: bool,
-    /// Whoever asks is told what the record weighs.
-    pub(crate) tells_weight: bool,
+    /// What whoever asks is told.
+    pub(crate) weight: Option<Weight>,
 }
 
-/// Hands the finished draft to the logger.
-pub(crate) fn emit<L: Logger>(logger: &L, envelope: &Envelope, mut draft: Draft<'_>) {
-    let weight = if envelope.tells_weight {
-        draft.weight()
-    } else {
-        None
-    };
-    let mut record = logger.create_log_record();
+/// While it lives, the record may be handed to its logger.
+pub(crate) struct Ready {
+    _emitting: Emitting,
+    _cleared: Option<ContextGuard>,
+}
+
+/// Completes a filled record.
+///
+/// The caller hands it over by itself: a record is large, and every function that it goes through
+/// would copy it.
+#[inline]
+pub(crate) fn complete<R: LogRecord>(record: &mut R, envelope: &Envelope) -> Ready {
     record.set_timestamp(envelope.time);
     record.set_observed_timestamp(envelope.time);
     record.set_severity_number(envelope.severity);
@@ -38,20 +41,16 @@ pub(crate) fn emit<L: Logger>(logger: &L, envelope: &Envelope, mut draft: Draft<
     if let Some(name) = envelope.event_name {
         record.set_event_name(name);
     }
-    if let Some(body) = draft.body.take() {
-        record.set_body(body);
-    }
-    for (key, value) in draft.attributes.drain(..) {
-        record.add_attribute(key, value);
-    }
+    let mut cleared = None;
     if let Link::To(span) = envelope.link {
         record.set_trace_context(span.trace_id, span.span_id, Some(span.flags));
     } else if envelope.has_span {
         // The SDK fills in the current span where a record has none: only a cleared context keeps
         // it from that.
-        let _cleared = Context::new().attach();
-        guard::emitting_weighed(weight, || logger.emit(record));
-        return;
+        cleared = Some(Context::new().attach());
     }
-    guard::emitting_weighed(weight, || logger.emit(record));
+    Ready {
+        _emitting: Emitting::of(envelope.weight),
+        _cleared: cleared,
+    }
 }

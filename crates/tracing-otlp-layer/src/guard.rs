@@ -69,6 +69,17 @@ pub struct Weight {
     pub text_bytes: u32,
 }
 
+impl Weight {
+    /// `None` where something is not known.
+    #[inline]
+    pub(crate) fn of(attributes: usize, text_bytes: usize) -> Option<Self> {
+        Some(Self {
+            attributes: u32::try_from(attributes).ok()?,
+            text_bytes: u32::try_from(text_bytes).ok()?,
+        })
+    }
+}
+
 /// What the record weighs that this thread is handing to its logger right now, if its layer
 /// [tells](crate::LogLayer::with_weights_told).
 ///
@@ -129,28 +140,37 @@ pub fn may_enter() -> bool {
 /// Marks this thread as emitting, so that what processors log does not come back in.
 #[doc(hidden)]
 pub fn emitting<R>(emit: impl FnOnce() -> R) -> R {
-    emitting_weighed(None, emit)
+    let _emitting = Emitting::of(None);
+    emit()
 }
 
-/// The same with a record in hand that weighs this much.
-pub(crate) fn emitting_weighed<R>(weight: Option<Weight>, emit: impl FnOnce() -> R) -> R {
-    struct Leave {
-        was_emitting: bool,
-        weight: Option<Weight>,
+/// While it lives, this thread is emitting.
+pub(crate) struct Emitting {
+    was_emitting: bool,
+}
+
+impl Emitting {
+    /// With a record in hand that weighs this much.
+    #[inline]
+    pub(crate) fn of(weight: Option<Weight>) -> Self {
+        HERE.with(|here| {
+            here.weight.set(weight);
+            Self {
+                was_emitting: here.emitting.replace(true),
+            }
+        })
     }
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            HERE.with(|here| {
-                here.emitting.set(self.was_emitting);
-                here.weight.set(self.weight);
-            });
-        }
+}
+
+impl Drop for Emitting {
+    #[inline]
+    fn drop(&mut self) {
+        HERE.with(|here| {
+            here.emitting.set(self.was_emitting);
+            // Also when it was not asked for: the next record is another one.
+            here.weight.set(None);
+        });
     }
-    let _leave = HERE.with(|here| Leave {
-        was_emitting: here.emitting.replace(true),
-        weight: here.weight.replace(weight),
-    });
-    emit()
 }
 
 #[cfg(test)]
@@ -179,12 +199,14 @@ mod tests {
             attributes: 1,
             text_bytes: 2,
         };
-        emitting_weighed(Some(weight), || {
-            emitting(|| assert_eq!(weight_in_hand(), None));
+        {
+            let _emitting = Emitting::of(Some(weight));
             assert_eq!(weight_in_hand(), Some(weight));
             assert_eq!(weight_in_hand(), None);
-        });
-        emitting_weighed(Some(weight), || ());
+            let _another = Emitting::of(None);
+            assert_eq!(weight_in_hand(), None);
+        }
+        drop(Emitting::of(Some(weight)));
         assert_eq!(weight_in_hand(), None);
     }
 

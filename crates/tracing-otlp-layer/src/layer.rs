@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::InstrumentationScope;
-use opentelemetry::logs::{AnyValue, Logger, LoggerProvider, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Metadata, Subscriber};
@@ -20,10 +20,11 @@ use crate::capture::fields::Fields;
 use crate::capture::spans::{self, LayerId, Node, Spans};
 use crate::capture::text::Text;
 use crate::counts::LayerCounts;
-use crate::draft::Draft;
+use crate::draft::keys::OwnKey;
+use crate::draft::{Draft, Finished};
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
-use crate::emit::{Envelope, emit};
+use crate::emit::{Envelope, complete};
 use crate::guard;
 use crate::link::policy::Link;
 use crate::link::{Ids, Linker, Surroundings, has_span, is_same};
@@ -208,12 +209,7 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        let node = if self.settings.span_fields.is_off() {
-            None
-        } else {
-            self.spans.node(id)
-        };
-        spans::enter(self.id, id.clone(), node);
+        spans::enter(self.id, id.clone());
         if !self.linker.knows_dispatch() {
             if let Some(span) = ctx.span(id) {
                 self.linker.learn(|dispatch| has_span(dispatch, &span));
@@ -230,15 +226,7 @@ where
             self.counts.0.at_thread_end.add(*event.metadata().level());
             return;
         }
-        let surroundings = Surroundings::look();
-        if surroundings.suppressed {
-            return;
-        }
-        if !guard::may_enter() {
-            self.counts.0.reentrant.add(*event.metadata().level());
-            return;
-        }
-        if guard::caught(|| self.take(event, &surroundings)).is_none() {
+        if guard::caught(|| self.take(event)).is_none() {
             self.counts.0.panicked.add(*event.metadata().level());
         }
     }
@@ -248,65 +236,127 @@ impl<L> LogLayer<L>
 where
     L: Logger + Send + Sync + 'static,
 {
-    fn take(&self, event: &Event<'_>, surroundings: &Surroundings) {
+    fn take(&self, event: &Event<'_>) {
+        let Some(facts) = self.facts(event) else {
+            return;
+        };
+        // Room is asked for before the work, and before anything else where nothing else can turn
+        // the event away for another reason.
+        let asks_first = !facts.is_log && self.settings.unsampled != UnsampledPolicy::Drop;
+        if asks_first && !Self::is_wanted(facts) {
+            self.refused(event, facts.severity);
+            return;
+        }
+        let surroundings = Surroundings::look();
+        if surroundings.suppressed || !self.may_enter(event) {
+            return;
+        }
         self.linker.learn(|dispatch| is_same(dispatch, self));
-        let facts = self.callsites.facts(event.metadata(), &self.settings);
-        let span = self.span_of(event, surroundings);
+        let span = self.span_of(event, &surroundings);
         let link = Link::decide(span, self.settings.unsampled, facts.severity);
         if link == Link::Dropped {
             self.counts.0.unsampled.add(*event.metadata().level());
             return;
         }
-        let has_span = surroundings.has_span;
+        let moment = Moment {
+            time: SystemTime::now(),
+            link,
+            has_span: surroundings.has_span,
+        };
         if facts.is_log {
             #[cfg(feature = "log")]
-            self.take_log(event, facts, link, has_span);
+            self.take_log(event, facts, &moment);
             return;
         }
-        // Room is asked for before the work.
-        if !facts
-            .logger
-            .event_enabled(facts.severity, facts.target, facts.event_name)
-        {
+        if !asks_first && !Self::is_wanted(facts) {
             self.refused(event, facts.severity);
             return;
         }
-        // The one clock read: both of a record's times.
-        let time = SystemTime::now();
-        let mut draft = Draft::new(&self.settings.limits, &facts.fields);
+        let mut record = facts.logger.create_log_record();
+        let mut draft = Draft::new(&mut record, &self.settings.limits, &facts.fields);
         event.record(&mut Fields(&mut draft));
         draft.recognise_error();
         if self.settings.source {
             if let Some(file) = facts.file {
-                draft.add_own("code.file.path", AnyValue::String(file.into()), file.len());
+                let value = AnyValue::String(file.into());
+                draft.add_own(OwnKey::File, value, file.len());
             }
             if let Some(line) = facts.line {
-                draft.add_own("code.line.number", AnyValue::Int(line), 0);
+                draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
             }
             if let Some(module) = facts.module {
                 let value = AnyValue::String(module.into());
-                draft.add_own("code.module.name", value, module.len());
+                draft.add_own(OwnKey::Module, value, module.len());
             }
         }
-        self.surroundings(&mut draft, event, link);
-        self.hand_over(&facts.logger, time, facts, link, has_span, draft);
+        self.describe_around(&mut draft, event, link);
+        let finished = draft.finish();
+        let ready = complete(&mut record, &self.envelope(&finished, facts, &moment));
+        facts.logger.emit(record);
+        drop(ready);
+        self.counts.0.handed_over(finished.dropped);
+    }
+
+    /// What is known of the call site. Nothing is learnt of telemetry's own.
+    #[inline]
+    fn facts(&self, event: &Event<'_>) -> Option<&Facts<L>> {
+        let metadata = event.metadata();
+        let known = self.callsites.known(metadata);
+        known.or_else(|| {
+            if guard::is_suppressed() || !self.may_enter(event) {
+                return None;
+            }
+            Some(self.callsites.learn(metadata, &self.settings))
+        })
+    }
+
+    /// Is it no event from inside the emission of another, nor too deep in the formatting of others?
+    #[inline]
+    fn may_enter(&self, event: &Event<'_>) -> bool {
+        let may = guard::may_enter();
+        if !may {
+            self.counts.0.reentrant.add(*event.metadata().level());
+        }
+        may
+    }
+
+    #[inline]
+    fn is_wanted(facts: &Facts<L>) -> bool {
+        facts
+            .logger
+            .event_enabled(facts.severity, facts.target, facts.event_name)
     }
 
     #[cold]
     fn refused(&self, event: &Event<'_>, severity: Severity) {
+        // Loggers refuse what telemetry itself says; that is no event of the application.
+        if guard::is_suppressed() {
+            return;
+        }
         self.counts.0.refused.add(*event.metadata().level());
         if let Some(tell) = &self.settings.on_refused {
             tell(severity);
         }
     }
 
+    fn envelope(&self, finished: &Finished, facts: &Facts<L>, moment: &Moment) -> Envelope {
+        Envelope {
+            time: moment.time,
+            severity: finished.severity.unwrap_or(facts.severity),
+            event_name: finished.event_name.or(facts.event_name),
+            link: moment.link,
+            has_span: moment.has_span,
+            weight: finished.weight.filter(|_| self.settings.tells_weights),
+        }
+    }
+
     /// An event of the `log` crate's bridge: what is known of it stands in its fields.
     #[cfg(feature = "log")]
-    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, link: Link, has_span: bool) {
+    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, moment: &Moment) {
         use crate::capture::log_records::{LogFields, with_key_values};
 
-        let time = SystemTime::now();
-        let mut draft = Draft::new(&self.settings.limits, &facts.fields);
+        let mut record = facts.logger.create_log_record();
+        let mut draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
         let mut reader = LogFields {
             place: crate::capture::log_records::Place::default(),
             rest: Fields(&mut draft),
@@ -327,17 +377,21 @@ where
         if self.settings.source {
             let module = place.module.filter(|module| module != target);
             if let Some(file) = place.file {
-                draft.add_text("code.file.path", Text::of(&file));
+                draft.add_own_text(OwnKey::File, Text::of(&file));
             }
             if let Some(line) = place.line {
-                draft.add_own("code.line.number", AnyValue::Int(line), 0);
+                draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
             }
             if let Some(module) = module {
-                draft.add_text("code.module.name", Text::of(&module));
+                draft.add_own_text(OwnKey::Module, Text::of(&module));
             }
         }
-        self.surroundings(&mut draft, event, link);
-        self.hand_over(&*logger, time, facts, link, has_span, draft);
+        self.describe_around(&mut draft, event, moment.link);
+        let finished = draft.finish();
+        let ready = complete(&mut record, &self.envelope(&finished, facts, moment));
+        logger.emit(record);
+        drop(ready);
+        self.counts.0.handed_over(finished.dropped);
     }
 
     /// The span that the event belongs to.
@@ -354,8 +408,7 @@ where
             through(id)
         } else if event.is_contextual() {
             // No current context: a trace layer that does not activate contexts may still have it.
-            let id = spans::current(self.id, |id, _| id.clone())?;
-            through(&id)
+            through(&spans::current_id(self.id)?)
         } else {
             None
         };
@@ -379,7 +432,7 @@ where
             return None;
         }
         let Some(parent) = attributes.parent() else {
-            return spans::current(self.id, |_, node| node.map(Arc::clone)).flatten();
+            return spans::current(self.id, &self.spans);
         };
         self.spans.node(parent).or_else(|| {
             // Hidden from this layer by a filter: the nearest above it that is not.
@@ -389,56 +442,46 @@ where
     }
 
     /// What stands around the event: its thread, its unsampled ids, its spans' fields.
-    fn surroundings(&self, draft: &mut Draft<'_>, event: &Event<'_>, link: Link) {
+    #[inline]
+    fn describe_around<R: LogRecord>(
+        &self,
+        draft: &mut Draft<'_, R>,
+        event: &Event<'_>,
+        link: Link,
+    ) {
         if self.settings.thread {
             thread(draft);
         }
         if let Link::Attributes(span) = link {
-            draft.add_text("trace_id", Text::of(&span.trace_id.to_string()));
-            draft.add_text("span_id", Text::of(&span.span_id.to_string()));
+            draft.add_own_text(OwnKey::TraceId, Text::of(&span.trace_id.to_string()));
+            draft.add_own_text(OwnKey::SpanId, Text::of(&span.span_id.to_string()));
         }
         if self.settings.span_fields.is_off() {
             return;
         }
-        if let Some(id) = event.parent() {
-            if let Some(node) = self.spans.node(id) {
-                spans::describe(draft, &node, &self.settings);
-            }
+        let node = if let Some(id) = event.parent() {
+            self.spans.node(id)
         } else if event.is_contextual() {
-            spans::current(self.id, |_, node| {
-                if let Some(node) = node {
-                    spans::describe(draft, node, &self.settings);
-                }
-            });
-        }
-    }
-
-    fn hand_over(
-        &self,
-        logger: &L,
-        time: SystemTime,
-        facts: &Facts<L>,
-        link: Link,
-        has_span: bool,
-        mut draft: Draft<'_>,
-    ) {
-        draft.finish();
-        let dropped = draft.dropped;
-        let envelope = Envelope {
-            time,
-            severity: draft.severity.unwrap_or(facts.severity),
-            event_name: draft.event_name.or(facts.event_name),
-            link,
-            has_span,
-            tells_weight: self.settings.tells_weights,
+            spans::current(self.id, &self.spans)
+        } else {
+            None
         };
-        emit(logger, &envelope, draft);
-        self.counts.0.handed_over(dropped);
+        if let Some(node) = node {
+            spans::describe(draft, &node, &self.settings);
+        }
     }
 }
 
+/// When an event came, and from where.
+struct Moment {
+    /// The one clock read: both of a record's times.
+    time: SystemTime,
+    link: Link,
+    has_span: bool,
+}
+
 /// `thread.id` is the number the standard library gives; it shows it only through `Debug`.
-fn thread(draft: &mut Draft<'_>) {
+fn thread<R: LogRecord>(draft: &mut Draft<'_, R>) {
     thread_local! {
         static THREAD: Option<i64> = {
             let id = format!("{:?}", std::thread::current().id());
@@ -446,9 +489,9 @@ fn thread(draft: &mut Draft<'_>) {
         };
     }
     if let Some(id) = THREAD.try_with(|id| *id).ok().flatten() {
-        draft.add_own("thread.id", AnyValue::Int(id), 0);
+        draft.add_own(OwnKey::ThreadId, AnyValue::Int(id), 0);
     }
     if let Some(name) = std::thread::current().name() {
-        draft.add_text("thread.name", Text::of(name));
+        draft.add_own_text(OwnKey::ThreadName, Text::of(name));
     }
 }

@@ -33,7 +33,8 @@ pub enum UnsampledPolicy {
 ///
 /// Off by default: the spans themselves carry them. The innermost span's value wins where two
 /// spans share a field's name, and the event's own value wins over both. The span fields that
-/// steer the trace layer (`otel.name`, `otel.kind`, `otel.status_*`) are never copied.
+/// steer the trace layer (`otel.name`, `otel.kind`, `otel.status_*`) are never copied, nor is
+/// `otel.dropped_attributes_count`.
 #[derive(Debug, Clone, Default)]
 pub struct SpanFields {
     pub(crate) select: Select,
@@ -115,7 +116,12 @@ impl SpanFields {
         if field.starts_with("otel.")
             && matches!(
                 field,
-                "otel.name" | "otel.kind" | "otel.status_code" | "otel.status_description"
+                "otel.name"
+                    | "otel.kind"
+                    | "otel.status_code"
+                    | "otel.status_description"
+                    // It is the record's own.
+                    | "otel.dropped_attributes_count"
             )
         {
             return false;

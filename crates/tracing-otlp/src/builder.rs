@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use tracing_otlp_layer::{Fence, LayerCounts, LogLayer, SpanEvents};
 use tracing_otlp_pipeline::{
     AdmissionSettings, BatchSettings, Compression, DeliveryEvent, DeliverySettings, Notice,
-    Pipeline, PipelineBuilder, Protocol, Signal, SpoolSettings,
+    Pipeline, PipelineBuilder, Protocol, RecordWeight, Signal, SpoolSettings,
 };
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::prelude::*;
@@ -310,6 +310,7 @@ impl TelemetryBuilder {
             .with_log_batch(log_batch)
             .with_span_batch(span_batch)
             .with_admission(admission)
+            .with_weigher(weight)
             .with_delivery(delivery)
             .map_tracer_provider(move |provider| provider.with_sampler(sampler))
             .on_notice(self.on_notice);
@@ -382,6 +383,15 @@ impl TelemetryBuilder {
         };
         EnvFilter::from_str(&text).map_err(|error| Error::variable(name, &text, error))
     }
+}
+
+/// What the record weighs that a log layer of ours is handing over, from the layer to the pipeline.
+fn weight() -> Option<RecordWeight> {
+    let weight = tracing_otlp_layer::weight_in_hand()?;
+    Some(RecordWeight::new(
+        weight.attributes as usize,
+        weight.text_bytes as usize,
+    ))
 }
 
 impl fmt::Debug for TelemetryBuilder {

@@ -197,7 +197,8 @@ impl Telemetry {
         // Before the application's setup, which may keep the handle of the counts.
         let layer = LogLayer::new(&*self.inner.logs)
             .with_counts(&self.inner.layer_counts)
-            .with_on_refused(self.inner.pipeline.refusals());
+            .with_on_refused(self.inner.pipeline.refusals())
+            .with_weights_told(true);
         let layer = (self.inner.log_layer)(layer);
         let check = LinkCheck {
             counts: layer.counts(),

@@ -15,7 +15,7 @@ use opentelemetry::logs::{LoggerProvider, Severity};
 use tracing_core::{Level, Metadata};
 
 use super::once_map::OnceMap;
-use crate::draft::keys::FieldFact;
+use crate::draft::keys::FieldFacts;
 use crate::guard;
 use crate::settings::Settings;
 
@@ -35,8 +35,7 @@ pub(crate) struct Facts<L> {
     pub(crate) line: Option<i64>,
     /// Only where it says more than the target.
     pub(crate) module: Option<&'static str>,
-    /// One for each field, in the order of the call site.
-    pub(crate) fields: Box<[FieldFact]>,
+    pub(crate) fields: FieldFacts,
     /// An event of the `log` crate's bridge: its facts stand in its fields.
     pub(crate) is_log: bool,
 }
@@ -68,22 +67,13 @@ impl<L> Callsites<L> {
     }
 
     #[inline]
-    pub(crate) fn facts(
-        &self,
-        metadata: &'static Metadata<'static>,
-        settings: &Settings,
-    ) -> &Facts<L> {
-        let address = std::ptr::from_ref(metadata).addr();
-        match self.known.get(address) {
-            Some(facts) => facts,
-            None => self.learn(address, metadata, settings),
-        }
+    pub(crate) fn known(&self, metadata: &'static Metadata<'static>) -> Option<&Facts<L>> {
+        self.known.get(std::ptr::from_ref(metadata).addr())
     }
 
     #[cold]
-    fn learn(
+    pub(crate) fn learn(
         &self,
-        address: usize,
         metadata: &'static Metadata<'static>,
         settings: &Settings,
     ) -> &Facts<L> {
@@ -91,7 +81,8 @@ impl<L> Callsites<L> {
         // tells at DEBUG of every logger it makes, and the facts of that event would want a logger
         // made, without end.
         let facts = guard::emitting(|| self.work_out(metadata, settings));
-        self.known.insert(address, facts)
+        self.known
+            .insert(std::ptr::from_ref(metadata).addr(), facts)
     }
 
     fn work_out(&self, metadata: &'static Metadata<'static>, settings: &Settings) -> Facts<L> {
@@ -104,11 +95,7 @@ impl<L> Callsites<L> {
             file: metadata.file(),
             line: metadata.line().map(i64::from),
             module: metadata.module_path().filter(|module| *module != target),
-            fields: metadata
-                .fields()
-                .iter()
-                .map(|field| FieldFact::of(field.name()))
-                .collect(),
+            fields: FieldFacts::of(metadata.fields()),
             is_log: is_log(metadata),
         }
     }

@@ -6,20 +6,22 @@
 use std::error::Error;
 use std::fmt;
 
-use opentelemetry::Key;
-use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use tracing_core::Field;
 use tracing_core::field::Visit;
 
-use super::spans::Kept;
+use super::constant::Constant;
+use super::interned::EVENT_NAMES;
+use super::kept::KeptFields;
+use super::span_facts::SpanFacts;
 use super::text::Text;
-use crate::draft::keys::{EVENT_NAME, FieldFact, Mark, Meaning, SEVERITY_NUMBER};
+use crate::draft::keys::Meaning;
 use crate::draft::limits::prefix;
 use crate::draft::nested::Nested;
 use crate::draft::{Draft, UNWEIGHED, error};
 #[cfg(all(tracing_unstable, feature = "valuable"))]
 use crate::guard;
-use crate::settings::{Limits, SpanFields};
+use crate::settings::Limits;
 
 /// Where the visitor puts what it reads.
 pub(crate) trait Sink {
@@ -35,8 +37,15 @@ pub(crate) trait Sink {
         true
     }
 
-    /// A value, and the bytes of its text: none for a number, [`UNWEIGHED`] where it is nested.
+    /// What is known of the texts of this field.
+    fn constant(&self, _: &Field) -> Option<&Constant> {
+        None
+    }
+
+    /// A value that is no text, and its bytes: none for a number, [`UNWEIGHED`] where it is nested.
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize);
+
+    fn put_text(&mut self, field: &Field, text: Text);
 
     /// An error under its own field name; `text` is its message.
     fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static));
@@ -53,15 +62,10 @@ impl<S: Sink> Fields<S> {
         }
     }
 
-    #[inline]
-    fn put_text(&mut self, field: &Field, text: Text) {
-        self.0.put(field, AnyValue::String(text.value), text.bytes);
-    }
-
     #[cold]
     fn put_decimal(&mut self, field: &Field, value: &dyn fmt::Display) {
         if self.0.takes(field) {
-            self.put_text(field, Text::of(&value.to_string()));
+            self.0.put_text(field, Text::of(&value.to_string()));
         }
     }
 }
@@ -103,7 +107,8 @@ impl<S: Sink> Visit for Fields<S> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if self.0.takes(field) {
             let text = prefix(value, self.0.text_limit(field));
-            self.put_text(field, Text::of(text));
+            let text = Text::of_field(text, self.0.constant(field));
+            self.0.put_text(field, text);
         }
     }
 
@@ -131,8 +136,9 @@ impl<S: Sink> Visit for Fields<S> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if self.0.takes(field) {
-            let text = Text::of_debug(value, self.0.text_limit(field));
-            self.put_text(field, text);
+            let limit = self.0.text_limit(field);
+            let text = Text::of_debug(value, limit, self.0.constant(field));
+            self.0.put_text(field, text);
         }
     }
 
@@ -154,49 +160,64 @@ impl<S: Sink> Visit for Fields<S> {
 }
 
 /// An event's fields go into the draft.
-impl Sink for &mut Draft<'_> {
+impl<R: LogRecord> Sink for &mut Draft<'_, R> {
     fn limits(&self) -> &Limits {
         self.limits
     }
 
     #[inline]
     fn text_limit(&self, field: &Field) -> usize {
-        match self.fields.get(field.index()) {
+        match self.fields.get(field) {
             Some(fact) if fact.meaning == Meaning::Message => self.limits.body_length,
             _ => self.limits.value_length,
         }
     }
 
+    #[inline]
+    fn constant(&self, field: &Field) -> Option<&Constant> {
+        self.fields.get(field).map(|fact| &fact.constant)
+    }
+
+    fn put_text(&mut self, field: &Field, text: Text) {
+        let bytes = text.as_str().len();
+        self.put(field, text.into_value(), bytes);
+    }
+
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        let fact = match self.fields.get(field.index()) {
-            Some(fact) => *fact,
-            None => FieldFact::of(field.name()),
+        // The facts are those of the field's call site: there is one for each.
+        let fields = self.fields;
+        let Some(fact) = fields.get(field) else {
+            return;
         };
         match fact.meaning {
-            Meaning::Attribute => {
-                self.set(Key::from_static_str(field.name()), fact.mark, value, bytes);
+            Meaning::Attribute => {}
+            Meaning::Message => return self.set_body(value, bytes),
+            Meaning::Error => {
+                if let AnyValue::String(text) = &value {
+                    self.error = Some(text.clone());
+                }
             }
-            Meaning::Message => self.set_body(value, bytes),
-            Meaning::EventName => match value {
-                AnyValue::String(name) => match super::callsite_names::intern(name.as_str()) {
-                    Some(name) => self.event_name = Some(name),
-                    None => {
-                        let name = AnyValue::String(name);
-                        self.set(EVENT_NAME.into(), fact.mark, name, bytes);
+            Meaning::EventName => {
+                if let AnyValue::String(name) = &value {
+                    if let Some(name) = EVENT_NAMES.intern(name.as_str()) {
+                        self.event_name = Some(name);
+                        return;
                     }
-                },
-                other => self.set(EVENT_NAME.into(), fact.mark, other, bytes),
-            },
-            Meaning::SeverityNumber => match severity(&value) {
-                Some(severity) => self.severity = Some(severity),
-                None => self.set(SEVERITY_NUMBER.into(), fact.mark, value, bytes),
-            },
+                }
+            }
+            Meaning::SeverityNumber => {
+                if let Some(severity) = severity(&value) {
+                    self.severity = Some(severity);
+                    return;
+                }
+            }
         }
+        self.set_field(field.index(), fact.name, fact.mark, value, bytes);
     }
 
     fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static)) {
         error::describe(self, error, &text);
-        self.put(field, AnyValue::String(text.value), text.bytes);
+        self.put_text(field, text);
     }
 }
 
@@ -222,9 +243,9 @@ fn severity(value: &AnyValue) -> Option<Severity> {
 
 /// A span's fields are kept for the records of its events.
 pub(crate) struct SpanSink<'a> {
-    pub(crate) fields: &'a SpanFields,
+    pub(crate) facts: &'a SpanFacts,
     pub(crate) limits: &'a Limits,
-    pub(crate) kept: Vec<Kept>,
+    pub(crate) kept: KeptFields,
 }
 
 impl Sink for SpanSink<'_> {
@@ -232,30 +253,29 @@ impl Sink for SpanSink<'_> {
         self.limits
     }
 
+    #[inline]
     fn takes(&self, field: &Field) -> bool {
-        self.fields.takes(field.name())
+        self.facts.get(field.index()).is_some()
     }
 
-    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        let (key, mark) = match &self.fields.prefix {
-            None => (Key::from_static_str(field.name()), Mark::of(field.name())),
-            Some(prefix) => {
-                let key: std::sync::Arc<str> = format!("{prefix}{}", field.name()).into();
-                let mark = Mark::of(&key);
-                (Key::from(key), mark)
-            }
-        };
-        Kept {
-            key,
-            mark,
-            value,
-            bytes,
+    #[inline]
+    fn constant(&self, field: &Field) -> Option<&Constant> {
+        self.facts.get(field.index()).map(|fact| &fact.constant)
+    }
+
+    fn put(&mut self, field: &Field, value: AnyValue, _: usize) {
+        self.kept.put(self.facts, field.index(), value);
+    }
+
+    fn put_text(&mut self, field: &Field, text: Text) {
+        match text {
+            Text::Static(text) => self.kept.put_static(self.facts, field.index(), text),
+            shared @ Text::Shared(_) => self.put(field, shared.into_value(), 0),
         }
-        .put_into(&mut self.kept);
     }
 
     /// The error stays the span's: its logs are not all exceptions.
     fn put_error(&mut self, field: &Field, text: Text, _: &(dyn Error + 'static)) {
-        self.put(field, AnyValue::String(text.value), text.bytes);
+        self.put_text(field, text);
     }
 }

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
-use opentelemetry::logs::AnyValue;
+use opentelemetry::logs::{AnyValue, LogRecord};
 use tracing_core::Field;
 use tracing_core::field::Visit;
 use tracing_log::LogTracer;
@@ -202,12 +202,12 @@ pub(crate) struct Place {
 }
 
 /// Reads an event of the bridge: `log.*` into the place, the rest into the draft.
-pub(crate) struct LogFields<'d, 'a> {
+pub(crate) struct LogFields<'d, 'a, R> {
     pub(crate) place: Place,
-    pub(crate) rest: Fields<&'d mut Draft<'a>>,
+    pub(crate) rest: Fields<&'d mut Draft<'a, R>>,
 }
 
-impl Visit for LogFields<'_, '_> {
+impl<R: LogRecord> Visit for LogFields<'_, '_, R> {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "log.target" => self.place.target = Some(value.to_owned()),

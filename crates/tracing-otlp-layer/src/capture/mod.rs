@@ -4,10 +4,13 @@
 //! what differs is the sink it writes into.
 
 pub(crate) mod callsite;
-pub(crate) mod callsite_names;
+pub(crate) mod constant;
 pub(crate) mod fields;
+mod interned;
+mod kept;
 #[cfg(feature = "log")]
 pub(crate) mod log_records;
 mod once_map;
+pub(crate) mod span_facts;
 pub(crate) mod spans;
 pub(crate) mod text;

@@ -7,14 +7,16 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::Key;
-use opentelemetry::logs::AnyValue;
+use opentelemetry::logs::{AnyValue, LogRecord};
 use tracing_core::span::{Attributes, Id, Record};
 
 use super::fields::{Fields, SpanSink};
+use super::kept::{KeptFields, LaterFields};
+use super::span_facts::{SpanCallsites, SpanFacts};
 use crate::draft::Draft;
 use crate::draft::keys::Mark;
 use crate::settings::Settings;
@@ -30,37 +32,39 @@ impl LayerId {
     }
 }
 
-/// One field of a span.
-pub(crate) struct Kept {
-    pub(crate) key: Key,
-    pub(crate) mark: Mark,
-    pub(crate) value: AnyValue,
-    /// As [`Draft::set`] wants it.
-    pub(crate) bytes: usize,
-}
-
-impl Kept {
-    /// The later beats the earlier.
-    pub(crate) fn put_into(self, all: &mut Vec<Self>) {
-        let same = |one: &&mut Self| one.mark == self.mark && one.key == self.key;
-        match all.iter_mut().find(same) {
-            Some(slot) => *slot = self,
-            None => all.push(self),
-        }
-    }
-}
-
 /// What is kept of an open span.
 #[derive(Default)]
 pub(crate) struct Node {
     name: &'static str,
     parent: Option<Arc<Node>>,
-    fields: Mutex<Vec<Kept>>,
+    facts: Option<Arc<SpanFacts>>,
+    /// What it was made with: this never changes, so reading it takes no lock.
+    fields: KeptFields,
+    /// What was recorded afterwards, which beats the above.
+    later: Mutex<LaterFields>,
+    has_later: AtomicBool,
 }
 
 impl Node {
-    fn fields(&self) -> MutexGuard<'_, Vec<Kept>> {
-        self.fields.lock().unwrap_or_else(PoisonError::into_inner)
+    fn later(&self) -> MutexGuard<'_, LaterFields> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_key(&self, field: usize, key: &Key) -> bool {
+        let fact = self.facts.as_ref().and_then(|facts| facts.get(field));
+        fact.is_some_and(|fact| fact.key == *key)
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        let is_it = |field| self.is_key(field, key);
+        self.fields.iter().any(|(field, _)| is_it(field))
+            || self.has_later.load(Ordering::Acquire)
+                && self.later().iter().any(|(field, _)| is_it(field))
+    }
+
+    /// From this one, the innermost, outwards.
+    fn outwards(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |node| node.parent.as_deref())
     }
 }
 
@@ -68,17 +72,53 @@ impl Node {
 ///
 /// In parts with a lock each, so that threads seldom meet. No user code runs under a lock.
 pub(crate) struct Spans {
-    parts: Box<[Part]>,
+    parts: Box<[Mutex<Part>]>,
+    callsites: SpanCallsites,
 }
 
-type Part = Mutex<HashMap<u64, Arc<Node>, BuildHasherDefault<IdHasher>>>;
+/// Most parts hold one span at a time.
+#[derive(Default)]
+struct Part {
+    first: Option<(u64, Arc<Node>)>,
+    others: HashMap<u64, Arc<Node>, BuildHasherDefault<IdHasher>>,
+}
 
-const PARTS: usize = 64;
+impl Part {
+    fn put(&mut self, id: u64, node: Arc<Node>) -> Option<Arc<Node>> {
+        match &mut self.first {
+            None => {
+                self.first = Some((id, node));
+                None
+            }
+            Some((known, old)) if *known == id => Some(std::mem::replace(old, node)),
+            Some(_) => self.others.insert(id, node),
+        }
+    }
+
+    #[inline]
+    fn get(&self, id: u64) -> Option<&Arc<Node>> {
+        match &self.first {
+            Some((known, node)) if *known == id => Some(node),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get(&id),
+        }
+    }
+
+    fn take(&mut self, id: u64) -> Option<Arc<Node>> {
+        match &self.first {
+            Some((known, _)) if *known == id => self.first.take().map(|(_, node)| node),
+            _ => self.others.remove(&id),
+        }
+    }
+}
+
+const PARTS: usize = 256;
 
 impl Spans {
     pub(crate) fn new() -> Self {
         Self {
-            parts: (0..PARTS).map(|_| Part::default()).collect(),
+            parts: (0..PARTS).map(|_| Mutex::default()).collect(),
+            callsites: SpanCallsites::new(),
         }
     }
 
@@ -90,70 +130,66 @@ impl Spans {
         parent: Option<Arc<Node>>,
         settings: &Settings,
     ) {
+        let metadata = attributes.metadata();
+        let facts = self.callsites.facts(metadata, &settings.span_fields);
         let mut node = spare().unwrap_or_default();
         // Nobody else has it yet.
         if let Some(node) = Arc::get_mut(&mut node) {
-            let fields = node.fields.get_mut();
-            let fields = fields.unwrap_or_else(PoisonError::into_inner);
-            // User code (`Debug` of the values) runs before any lock is taken.
             let mut reader = Fields(SpanSink {
-                fields: &settings.span_fields,
+                facts,
                 limits: &settings.limits,
-                kept: std::mem::take(fields),
+                kept: std::mem::take(&mut node.fields),
             });
-            reader
-                .0
-                .kept
-                .reserve_exact(attributes.metadata().fields().len());
+            reader.0.kept.reserve(facts.wanted);
+            // User code (`Debug` of the values) runs under no lock.
             attributes.record(&mut reader);
-            *fields = reader.0.kept;
-            node.name = attributes.metadata().name();
+            node.fields = reader.0.kept;
+            node.name = metadata.name();
+            node.facts = Some(Arc::clone(facts));
             node.parent = parent;
         }
-        let before = self.part(id).insert(id.into_u64(), node);
+        let before = self.part(id).put(id.into_u64(), node);
         // Out here: what falls away is dropped outside of the lock.
         drop(before);
     }
 
     /// Takes in values recorded after the span was made: the later beats the earlier.
     pub(crate) fn update(&self, values: &Record<'_>, id: &Id, settings: &Settings) {
+        let Some(node) = self.node(id) else { return };
+        let Some(facts) = &node.facts else { return };
         let mut reader = Fields(SpanSink {
-            fields: &settings.span_fields,
+            facts,
             limits: &settings.limits,
-            kept: Vec::new(),
+            kept: KeptFields::default(),
         });
         values.record(&mut reader);
-        if let Some(node) = self.node(id) {
-            let mut fields = node.fields();
-            for kept in reader.0.kept {
-                kept.put_into(&mut fields);
-            }
-        }
+        node.later().put_all(facts, &reader.0.kept);
+        node.has_later.store(true, Ordering::Release);
     }
 
     /// What is kept of an open span.
+    #[inline]
     pub(crate) fn node(&self, id: &Id) -> Option<Arc<Node>> {
-        self.part(id).get(&id.into_u64()).map(Arc::clone)
+        self.part(id).get(id.into_u64()).map(Arc::clone)
     }
 
     /// Forgets a span.
     pub(crate) fn forget(&self, id: &Id) {
-        let node = self.part(id).remove(&id.into_u64());
+        let node = self.part(id).take(id.into_u64());
         if let Some(node) = node {
             put_aside(node);
         }
     }
 
-    fn part(
-        &self,
-        id: &Id,
-    ) -> MutexGuard<'_, HashMap<u64, Arc<Node>, BuildHasherDefault<IdHasher>>> {
-        let part = &self.parts[(mix(id.into_u64()) >> 32) as usize % PARTS];
+    #[inline]
+    fn part(&self, id: &Id) -> MutexGuard<'_, Part> {
+        let part = &self.parts[(mix(id.into_u64()) >> 56) as usize % PARTS];
         part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ids count up from the lower bits; the table looks at the lowest and the highest.
+/// Ids count up from the lower bits; parts are told by the upper ones, and so are buckets.
+#[inline]
 fn mix(id: u64) -> u64 {
     id.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -199,11 +235,13 @@ fn put_aside(mut node: Arc<Node>) {
     let Some(mine) = Arc::get_mut(&mut node) else {
         return;
     };
-    let fields = mine.fields.get_mut();
-    let fields = fields.unwrap_or_else(PoisonError::into_inner);
-    fields.clear();
+    mine.fields.clear();
+    mine.facts = None;
     mine.parent = None;
-    if fields.capacity() > SPARE_FIELDS {
+    if std::mem::take(mine.has_later.get_mut()) {
+        mine.later = Mutex::default();
+    }
+    if mine.fields.capacity() > SPARE_FIELDS {
         return;
     }
     let _ = SPARE.try_with(|spare| {
@@ -216,18 +254,47 @@ fn put_aside(mut node: Arc<Node>) {
 }
 
 /// Adds the fields of a span and of all above it, innermost first.
-pub(crate) fn describe(draft: &mut Draft<'_>, innermost: &Node, settings: &Settings) {
-    if let Some(key) = settings.span_fields.name_key {
+pub(crate) fn describe<R: LogRecord>(
+    draft: &mut Draft<'_, R>,
+    innermost: &Node,
+    settings: &Settings,
+) {
+    let name_key = settings.span_fields.name_key.map(Key::from_static_str);
+    if let Some(key) = &name_key {
         let name = innermost.name;
-        draft.add_own(key, AnyValue::String(name.into()), name.len());
+        let value = || (AnyValue::String(name.into()), name.len());
+        draft.add(key, Mark::of(key.as_str()), value, || false);
     }
-    let mut node = Some(innermost);
-    while let Some(current) = node {
-        // No user code in here: keys and values are ours.
-        for kept in current.fields().iter() {
-            draft.add(&kept.key, kept.mark, &kept.value, kept.bytes);
+    for node in innermost.outwards() {
+        // No user code in here: keys and values are ours. A lock is only taken on the way from a span
+        // to one inside it, never the other way, so two threads do not wait for each other.
+        let later = node.has_later.load(Ordering::Acquire).then(|| node.later());
+        let is_nearer = |key: &Key| {
+            name_key.as_ref() == Some(key)
+                || innermost
+                    .outwards()
+                    .take_while(|inner| !std::ptr::eq(*inner, node))
+                    .any(|inner| inner.has(key))
+        };
+        let Some(facts) = &node.facts else { continue };
+        if let Some(later) = &later {
+            for (field, value) in later.iter() {
+                if let Some(fact) = facts.get(field) {
+                    draft.add(&fact.key, fact.mark, value, || is_nearer(&fact.key));
+                }
+            }
         }
-        node = current.parent.as_deref();
+        for (field, value) in node.fields.iter() {
+            if let Some(fact) = facts.get(field) {
+                draft.add(&fact.key, fact.mark, value, || {
+                    let is_it = |field| node.is_key(field, &fact.key);
+                    later
+                        .as_deref()
+                        .is_some_and(|later| later.iter().any(|(field, _)| is_it(field)))
+                        || is_nearer(&fact.key)
+                });
+            }
+        }
     }
 }
 
@@ -235,7 +302,8 @@ pub(crate) fn describe(draft: &mut Draft<'_>, innermost: &Node, settings: &Setti
 struct Entered {
     layer: LayerId,
     id: Id,
-    node: Option<Arc<Node>>,
+    /// What is kept of it, once somebody has asked.
+    node: Option<Option<Arc<Node>>>,
 }
 
 thread_local! {
@@ -243,16 +311,19 @@ thread_local! {
 }
 
 /// Notes that this thread entered a span.
-pub(crate) fn enter(layer: LayerId, id: Id, node: Option<Arc<Node>>) {
+#[inline]
+pub(crate) fn enter(layer: LayerId, id: Id) {
     // While the thread's storage is being torn down there is nothing to note any more.
     let _ = ENTERED.try_with(|entered| {
         if let Ok(mut entered) = entered.try_borrow_mut() {
+            let node = None;
             entered.push(Entered { layer, id, node });
         }
     });
 }
 
 /// Notes that this thread left a span: the innermost entry of it.
+#[inline]
 pub(crate) fn exit(layer: LayerId, id: &Id) {
     let left = ENTERED.try_with(|entered| {
         let mut entered = entered.try_borrow_mut().ok()?;
@@ -267,18 +338,24 @@ pub(crate) fn exit(layer: LayerId, id: &Id) {
     drop(left);
 }
 
-/// Asks about the span this thread is in, innermost by entry, as the layer saw it.
-///
-/// Nothing in `f` may enter or leave a span.
-pub(crate) fn current<R>(
-    layer: LayerId,
-    f: impl FnOnce(&Id, Option<&Arc<Node>>) -> R,
-) -> Option<R> {
+/// The span this thread is in, innermost by entry, as the layer saw it.
+pub(crate) fn current_id(layer: LayerId) -> Option<Id> {
+    with_current(layer, |entered| Some(entered.id.clone()))
+}
+
+/// What is kept of the span this thread is in.
+pub(crate) fn current(layer: LayerId, spans: &Spans) -> Option<Arc<Node>> {
+    with_current(layer, |entered| {
+        let node = &mut entered.node;
+        node.get_or_insert_with(|| spans.node(&entered.id)).clone()
+    })
+}
+
+fn with_current<R>(layer: LayerId, f: impl FnOnce(&mut Entered) -> Option<R>) -> Option<R> {
     ENTERED
         .try_with(|entered| {
-            let entered = entered.try_borrow().ok()?;
-            let top = entered.iter().rfind(|e| e.layer == layer)?;
-            Some(f(&top.id, top.node.as_ref()))
+            let mut entered = entered.try_borrow_mut().ok()?;
+            f(entered.iter_mut().rfind(|e| e.layer == layer)?)
         })
         .ok()
         .flatten()

@@ -9,7 +9,9 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use opentelemetry::StringValue;
+use opentelemetry::logs::AnyValue;
 
+use super::constant::Constant;
 use crate::draft::error::PANICKED;
 use crate::draft::limits::Bounded;
 use crate::guard;
@@ -22,41 +24,62 @@ thread_local! {
 /// What a thread keeps for the next text, in bytes.
 const KEPT_CAPACITY: usize = 16 * 1024;
 
-/// A text for a record, and how many bytes it has.
-pub(crate) struct Text {
-    pub(crate) value: StringValue,
-    pub(crate) bytes: usize,
+/// A text for a record.
+#[derive(Clone)]
+pub(crate) enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
 }
 
 impl Text {
     #[inline]
     pub(crate) fn of(text: &str) -> Self {
-        Self {
-            value: if text.is_empty() {
-                StringValue::from("")
-            } else {
-                StringValue::from(Arc::<str>::from(text))
-            },
-            bytes: text.len(),
+        Self::of_field(text, None)
+    }
+
+    /// The text of a field of which more is known.
+    #[inline]
+    pub(crate) fn of_field(text: &str, known: Option<&Constant>) -> Self {
+        match known.and_then(|known| known.twin_of(text)) {
+            Some(twin) => Self::Static(twin),
+            None if text.is_empty() => Self::Static(""),
+            None => Self::Shared(Arc::from(text)),
         }
     }
 
+    #[inline]
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Static(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn into_value(self) -> AnyValue {
+        AnyValue::String(match self {
+            Self::Static(text) => StringValue::from(text),
+            Self::Shared(text) => StringValue::from(text),
+        })
+    }
+
     /// The text of a value, cut at `limit` characters.
-    pub(crate) fn of_debug(value: &dyn fmt::Debug, limit: usize) -> Self {
-        let buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
-        let mut text = Bounded::reusing(buffer, limit);
+    pub(crate) fn of_debug(value: &dyn fmt::Debug, limit: usize, known: Option<&Constant>) -> Self {
+        let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
         // `Err` in here says that the limit was reached or that a Debug failed: what was written
         // until then stands.
-        let done = guard::formatting(|| write!(text, "{value:?}"));
-        let found = if done.is_some() {
-            Self::of(&text.text)
+        let done = if limit == usize::MAX {
+            guard::formatting(|| write!(buffer, "{value:?}"))
         } else {
-            Self {
-                value: PANICKED.into(),
-                bytes: PANICKED.len(),
-            }
+            let mut text = Bounded::reusing(std::mem::take(&mut buffer), limit);
+            let done = guard::formatting(|| write!(text, "{value:?}"));
+            buffer = text.text;
+            done
         };
-        let mut buffer = text.text;
+        let found = match done {
+            Some(_) => Self::of_field(&buffer, known),
+            None => Self::Static(PANICKED),
+        };
         if buffer.capacity() <= KEPT_CAPACITY {
             buffer.clear();
             let _ = BUFFER.try_with(|kept| kept.set(buffer));

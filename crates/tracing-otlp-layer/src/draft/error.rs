@@ -10,9 +10,10 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::fmt::{self, Write as _};
 
-use opentelemetry::logs::AnyValue;
+use opentelemetry::logs::{AnyValue, LogRecord};
 
 use super::Draft;
+use super::keys::OwnKey;
 use super::limits::Bounded;
 use crate::capture::text::Text;
 use crate::guard;
@@ -144,11 +145,14 @@ pub(crate) fn message(error: &(dyn Error + 'static), limit: usize) -> String {
 }
 
 /// Fills `exception.*` from the first error of an event.
-pub(crate) fn describe(draft: &mut Draft<'_>, error: &(dyn Error + 'static), message: &Text) {
-    if draft.has_exception {
+pub(crate) fn describe<R: LogRecord>(
+    draft: &mut Draft<'_, R>,
+    error: &(dyn Error + 'static),
+    message: &Text,
+) {
+    if !draft.is_first_exception() {
         return;
     }
-    draft.has_exception = true;
     let limit = draft.limits.value_length;
     let ours = error.downcast_ref::<Exception>();
     let name = match ours {
@@ -156,21 +160,22 @@ pub(crate) fn describe(draft: &mut Draft<'_>, error: &(dyn Error + 'static), mes
         None => known_type(error),
     };
     if let Some(name) = name {
-        draft.add_own("exception.type", AnyValue::String(name.into()), name.len());
+        let value = AnyValue::String(name.into());
+        draft.add_own(OwnKey::ExceptionType, value, name.len());
     }
     draft.add_own(
-        "exception.message",
-        AnyValue::String(message.value.clone()),
-        message.bytes,
+        OwnKey::ExceptionMessage,
+        message.clone().into_value(),
+        message.as_str().len(),
     );
 
     let backtrace = ours.and_then(|exception| exception.backtrace.as_deref());
     if error.source().is_some() || backtrace.is_some() {
         let mut text = Bounded::new(limit);
         // An Err here says that the limit was reached, or that a Display failed: keep what is there.
-        let message = message.value.as_str();
+        let message = message.as_str();
         let _ = guard::formatting(|| stacktrace(&mut text, name, message, error, backtrace));
-        draft.add_text("exception.stacktrace", Text::of(&text.text));
+        draft.add_own_text(OwnKey::ExceptionStacktrace, Text::of(&text.text));
     }
 }
 

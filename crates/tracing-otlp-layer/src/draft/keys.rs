@@ -5,6 +5,11 @@
 //! of a word, and a draft knows the marks of all its keys: a mark that is not there says that the key
 //! is not either. Only where it is there the keys are compared.
 
+use tracing_core::Field;
+use tracing_core::field::FieldSet;
+
+use crate::capture::constant::Constant;
+
 /// The mark of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark(u64);
@@ -50,32 +55,150 @@ pub(crate) enum Meaning {
     Message,
     EventName,
     SeverityNumber,
+    /// An attribute; where it is a text and there is no message, an exception too.
+    Error,
     Attribute,
 }
 
 /// What is known of a field of a call site.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct FieldFact {
+    pub(crate) name: &'static str,
     pub(crate) meaning: Meaning,
     pub(crate) mark: Mark,
+    pub(crate) constant: Constant,
 }
 
-impl FieldFact {
-    pub(crate) fn of(name: &str) -> Self {
+/// What is known of the fields of a call site.
+pub(crate) struct FieldFacts {
+    all: Box<[FieldFact]>,
+    /// No field can take the place of what is there already: a record may be filled as they come.
+    pub(crate) are_unique: bool,
+}
+
+impl FieldFacts {
+    pub(crate) fn of(fields: &'static FieldSet) -> Self {
+        let all: Box<[_]> = fields
+            .iter()
+            .map(|field| FieldFact {
+                name: field.name(),
+                meaning: match field.name() {
+                    "message" => Meaning::Message,
+                    EVENT_NAME => Meaning::EventName,
+                    SEVERITY_NUMBER => Meaning::SeverityNumber,
+                    "error" => Meaning::Error,
+                    _ => Meaning::Attribute,
+                },
+                mark: Mark::of(field.name()),
+                constant: Constant::default(),
+            })
+            .collect();
+        let is_apart = |index: usize, name: &str| {
+            !OwnKey::ALL.iter().any(|key| key.as_str() == name)
+                && all[..index].iter().all(|other| other.name != name)
+        };
         Self {
-            meaning: match name {
-                "message" => Meaning::Message,
-                EVENT_NAME => Meaning::EventName,
-                SEVERITY_NUMBER => Meaning::SeverityNumber,
-                _ => Meaning::Attribute,
-            },
-            mark: Mark::of(name),
+            are_unique: all.len() <= MAX_UNIQUE
+                && all
+                    .iter()
+                    .enumerate()
+                    .all(|(index, fact)| is_apart(index, fact.name)),
+            all,
         }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, field: &Field) -> Option<&FieldFact> {
+        self.all.get(field.index())
+    }
+
+    /// The names of the fields whose bits are set.
+    pub(crate) fn names_of(&self, present: u64) -> impl Iterator<Item = &'static str> {
+        self.all
+            .iter()
+            .enumerate()
+            .filter(move |(index, _)| present >> index & 1 == 1)
+            .map(|(_, fact)| fact.name)
     }
 }
 
+/// The bits of a word.
+const MAX_UNIQUE: usize = 64;
+
 pub(crate) const EVENT_NAME: &str = "otel.event.name";
 pub(crate) const SEVERITY_NUMBER: &str = "otel.severity_number";
+
+/// A key that the layer itself gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OwnKey {
+    File,
+    Line,
+    Module,
+    ThreadId,
+    ThreadName,
+    TraceId,
+    SpanId,
+    ExceptionType,
+    ExceptionMessage,
+    ExceptionStacktrace,
+    /// Where a record has no field for the number (Common concepts, "Mapping to non-OTLP Formats",
+    /// "Dropped Attributes Count"); what encodes OTLP turns it into one.
+    DroppedAttributesCount,
+}
+
+impl OwnKey {
+    const ALL: [Self; 11] = [
+        Self::File,
+        Self::Line,
+        Self::Module,
+        Self::ThreadId,
+        Self::ThreadName,
+        Self::TraceId,
+        Self::SpanId,
+        Self::ExceptionType,
+        Self::ExceptionMessage,
+        Self::ExceptionStacktrace,
+        Self::DroppedAttributesCount,
+    ];
+
+    #[inline]
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "code.file.path",
+            Self::Line => "code.line.number",
+            Self::Module => "code.module.name",
+            Self::ThreadId => "thread.id",
+            Self::ThreadName => "thread.name",
+            Self::TraceId => "trace_id",
+            Self::SpanId => "span_id",
+            Self::ExceptionType => "exception.type",
+            Self::ExceptionMessage => "exception.message",
+            Self::ExceptionStacktrace => "exception.stacktrace",
+            Self::DroppedAttributesCount => "otel.dropped_attributes_count",
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    /// The keys whose bits are set.
+    pub(crate) fn of_bits(present: u16) -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(move |key| present & key.bit() != 0)
+    }
+}
+
+#[cfg(test)]
+impl Default for FieldFacts {
+    fn default() -> Self {
+        Self {
+            all: Box::default(),
+            are_unique: true,
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,87 +1,138 @@
-//! The record while it can still change: unique keys, limits, errors, event name.
+//! The record while it can change: unique keys, limits, errors, event name.
 //!
-//! Third stop on the way of an event. SDK records cannot be edited once built
-//! (`SdkLogRecord` has no way to remove or replace an attribute), so whatever shapes values
-//! happens here, on our own draft.
+//! Third stop on the way of an event. SDK records cannot be edited once filled (`SdkLogRecord` has
+//! no way to remove or replace an attribute), so whatever shapes values happens here. What can change
+//! no more goes into the record at once: with most call sites that is everything, since no field of
+//! theirs can meet another one's key. Where it may, all of it is [held](held::Held) to the end.
 
 pub(crate) mod error;
+mod held;
 pub(crate) mod keys;
 pub(crate) mod limits;
 pub(crate) mod nested;
 #[cfg(all(tracing_unstable, feature = "valuable"))]
 pub(crate) mod valuable;
 
-use std::cell::Cell;
-
-use opentelemetry::Key;
-use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord, Severity};
+use opentelemetry::{Key, StringValue};
 
 use crate::capture::text::Text;
 use crate::guard::Weight;
 use crate::settings::Limits;
-use keys::{FieldFact, Mark, Marks};
+use held::Held;
+use keys::{FieldFacts, Mark, Marks, OwnKey};
 
 /// One record in the making.
-pub(crate) struct Draft<'a> {
+pub(crate) struct Draft<'a, R> {
+    record: &'a mut R,
     pub(crate) limits: &'a Limits,
     /// What is known of the call site's fields.
-    pub(crate) fields: &'a [FieldFact],
-    pub(crate) body: Option<AnyValue>,
-    pub(crate) attributes: Vec<(Key, AnyValue)>,
+    pub(crate) fields: &'a FieldFacts,
+    held: Option<Box<Held>>,
+    has_body: bool,
+    /// How many attributes there are, and what is needed to tell their keys: the marks of all, and
+    /// which of the call site's fields and of our own. Those of spans their nodes know.
+    attributes: usize,
     marks: Marks,
+    fields_here: u64,
+    own_here: u16,
     /// Bytes in the texts of body and attributes; [`UNWEIGHED`] where that is not known.
     text_bytes: usize,
     /// Attributes that the limits turned away.
-    pub(crate) dropped: u32,
+    dropped: u32,
     /// A name given by the `otel.event.name` field.
     pub(crate) event_name: Option<&'static str>,
     /// A number given by the `otel.severity_number` field.
     pub(crate) severity: Option<Severity>,
+    /// The text of a field called `error`.
+    pub(crate) error: Option<StringValue>,
     /// The first error of the event has already filled `exception.*`.
-    pub(crate) has_exception: bool,
+    has_exception: bool,
 }
 
 /// The bytes of a value that nobody has counted. Adding to it changes nothing.
 pub(crate) const UNWEIGHED: usize = usize::MAX;
 
-thread_local! {
-    /// The list of the last record, empty, for the next one. Elsewhere while a draft is made.
-    static SPARE: Cell<Vec<(Key, AnyValue)>> = const { Cell::new(Vec::new()) };
+/// What there is to know of a finished record.
+pub(crate) struct Finished {
+    /// What it weighs, if everything in it was counted.
+    pub(crate) weight: Option<Weight>,
+    /// Attributes that the limits turned away.
+    pub(crate) dropped: u32,
+    pub(crate) event_name: Option<&'static str>,
+    pub(crate) severity: Option<Severity>,
 }
 
-/// So many attributes a thread keeps the room for.
-const KEPT_CAPACITY: usize = 256;
-
-impl<'a> Draft<'a> {
-    pub(crate) fn new(limits: &'a Limits, fields: &'a [FieldFact]) -> Self {
+impl<'a, R: LogRecord> Draft<'a, R> {
+    #[inline]
+    pub(crate) fn new(record: &'a mut R, limits: &'a Limits, fields: &'a FieldFacts) -> Self {
+        let must_hold = !fields.are_unique || limits.record_bytes != usize::MAX;
         Self {
+            record,
             limits,
             fields,
-            body: None,
-            attributes: SPARE.try_with(Cell::take).unwrap_or_default(),
+            held: must_hold.then(Box::default),
+            has_body: false,
+            attributes: 0,
             marks: Marks::default(),
+            fields_here: 0,
+            own_here: 0,
             text_bytes: 0,
             dropped: 0,
             event_name: None,
             severity: None,
+            error: None,
             has_exception: false,
         }
     }
 
+    /// Holds everything to the end: keys will come that are not known now.
+    #[cfg(feature = "log")]
+    pub(crate) fn holding(mut self) -> Self {
+        self.held = Some(Box::default());
+        self
+    }
+
     /// Sets the body; `bytes` are those of its text.
     pub(crate) fn set_body(&mut self, value: AnyValue, bytes: usize) {
-        if self.body.replace(value).is_some() {
+        if std::mem::replace(&mut self.has_body, true) {
             self.text_bytes = UNWEIGHED;
         }
         self.text_bytes = self.text_bytes.saturating_add(bytes);
+        match &mut self.held {
+            None => self.record.set_body(value),
+            Some(held) => held.body = Some(value),
+        }
     }
 
-    /// Sets `key`, replacing an earlier value: within one source the latest wins. `bytes` are those
-    /// of a text, or 0, or [`UNWEIGHED`].
-    #[inline]
+    /// Sets the attribute of a field, replacing an earlier value: within one source the latest
+    /// wins. `bytes` are those of a text, or 0, or [`UNWEIGHED`].
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would copy key and value once more"
+    )]
+    #[inline(always)]
+    pub(crate) fn set_field(
+        &mut self,
+        index: usize,
+        name: &'static str,
+        mark: Mark,
+        value: AnyValue,
+        bytes: usize,
+    ) {
+        let key = Key::from_static_str(name);
+        if self.held.is_some() {
+            self.set(key, mark, value, bytes);
+        } else if self.push(key, mark, value, bytes) {
+            self.fields_here |= 1 << (index % 64);
+        }
+    }
+
+    /// The same for any key; only while everything is held.
+    #[inline(never)]
     pub(crate) fn set(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
         if self.marks.may_have(mark) {
-            if let Some(slot) = self.slot(&key) {
+            if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(key.as_str())) {
                 *slot = value;
                 self.text_bytes = UNWEIGHED;
                 return;
@@ -90,183 +141,267 @@ impl<'a> Draft<'a> {
         self.push(key, mark, value, bytes);
     }
 
-    /// Adds `key` unless something nearer to the event has it: the event beats its spans, an
-    /// inner span beats an outer one.
+    /// Adds a span's `key` unless something nearer to the event has it: the event beats its spans,
+    /// an inner span beats an outer one. `is_in_span` looks for it in the spans that were before;
+    /// the value comes with its bytes.
     #[inline]
-    pub(crate) fn add(&mut self, key: &Key, mark: Mark, value: &AnyValue, bytes: usize) {
-        if !self.has(key, mark) {
-            self.push(key.clone(), mark, value.clone(), bytes);
+    pub(crate) fn add(
+        &mut self,
+        key: &Key,
+        mark: Mark,
+        value: impl FnOnce() -> (AnyValue, usize),
+        is_in_span: impl FnOnce() -> bool,
+    ) {
+        if !self.marks.may_have(mark) || !(self.looks_and_has(key.as_str()) || is_in_span()) {
+            let (value, bytes) = value();
+            self.push(key.clone(), mark, value, bytes);
         }
     }
 
-    /// The same for a key of ours.
+    /// Adds a key of ours unless the event has it. Comes before what spans have.
     #[inline]
-    pub(crate) fn add_own(&mut self, key: &'static str, value: AnyValue, bytes: usize) {
-        let (key, mark) = (Key::from_static_str(key), Mark::of(key));
-        if !self.has(&key, mark) {
-            self.push(key, mark, value, bytes);
+    pub(crate) fn add_own(&mut self, own: OwnKey, value: AnyValue, bytes: usize) {
+        let (key, mark) = (own.as_str(), Mark::of(own.as_str()));
+        if !self.has(key, mark) && self.push(Key::from_static_str(key), mark, value, bytes) {
+            self.own_here |= own.bit();
         }
     }
 
     /// The same for a text.
-    pub(crate) fn add_text(&mut self, key: &'static str, text: Text) {
-        self.add_own(key, AnyValue::String(text.value), text.bytes);
+    pub(crate) fn add_own_text(&mut self, own: OwnKey, text: Text) {
+        let bytes = text.as_str().len();
+        self.add_own(own, text.into_value(), bytes);
     }
 
     #[inline]
-    fn has(&mut self, key: &Key, mark: Mark) -> bool {
-        self.marks.may_have(mark) && self.slot(key).is_some()
+    fn has(&mut self, key: &str, mark: Mark) -> bool {
+        self.marks.may_have(mark) && self.looks_and_has(key)
     }
 
-    #[inline]
-    fn push(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
-        if self.attributes.len() < self.limits.attributes {
-            self.attributes.push((key, value));
-            self.marks.add(mark);
-            self.text_bytes = self.text_bytes.saturating_add(bytes);
-        } else {
-            self.dropped = self.dropped.saturating_add(1);
-        }
-    }
-
-    fn slot(&mut self, key: &Key) -> Option<&mut AnyValue> {
-        self.attributes
-            .iter_mut()
-            .find(|(k, _)| k == key)
-            .map(|(_, value)| value)
-    }
-
-    /// `#[instrument(err)]` logs no message and an `error` that is only a text: still an exception.
-    pub(crate) fn recognise_error(&mut self) {
-        const ERROR: Key = Key::from_static_str("error");
-        if self.body.is_some() || self.has_exception || !self.marks.may_have(Mark::of("error")) {
-            return;
-        }
-        if let Some(AnyValue::String(text)) = self.slot(&ERROR) {
-            let (text, bytes) = (text.clone(), text.as_str().len());
-            self.has_exception = true;
-            self.add_own("exception.message", AnyValue::String(text), bytes);
-        }
-    }
-
-    /// Applies what can only be judged when everything is there: the whole record's size.
-    pub(crate) fn finish(&mut self) {
-        if self.limits.record_bytes != usize::MAX {
-            self.dropped = self.dropped.saturating_add(limits::fit(
-                &mut self.body,
-                &mut self.attributes,
-                self.limits,
-            ));
-            self.text_bytes = UNWEIGHED;
-        }
-        if self.dropped > 0 {
-            // Beyond the limits: it tells of them.
-            let dropped = AnyValue::Int(self.dropped.into());
-            match self.slot(&DROPPED_ATTRIBUTES_COUNT) {
-                Some(slot) => {
-                    *slot = dropped;
-                    self.text_bytes = UNWEIGHED;
-                }
-                None => self.attributes.push((DROPPED_ATTRIBUTES_COUNT, dropped)),
+    #[cold]
+    fn looks_and_has(&mut self, key: &str) -> bool {
+        match &mut self.held {
+            Some(held) => held.slot(key).is_some(),
+            None => {
+                OwnKey::of_bits(self.own_here).any(|own| own.as_str() == key)
+                    || self
+                        .fields
+                        .names_of(self.fields_here)
+                        .any(|name| name == key)
             }
         }
     }
 
-    /// What the finished record weighs, if everything in it was counted.
-    #[inline]
-    pub(crate) fn weight(&self) -> Option<Weight> {
-        Some(Weight {
-            attributes: u32::try_from(self.attributes.len()).ok()?,
-            text_bytes: u32::try_from(self.text_bytes).ok()?,
-        })
+    /// Takes a new attribute if there is a place left.
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would copy key and value once more"
+    )]
+    #[inline(always)]
+    fn push(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) -> bool {
+        if self.attributes >= self.limits.attributes {
+            self.dropped = self.dropped.saturating_add(1);
+            return false;
+        }
+        self.put(key, value);
+        self.marks.add(mark);
+        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        true
     }
-}
 
-/// What is left of a draft is kept for the next one.
-impl Drop for Draft<'_> {
-    fn drop(&mut self) {
-        let mut attributes = std::mem::take(&mut self.attributes);
-        if attributes.capacity() <= KEPT_CAPACITY {
-            attributes.clear();
-            let _ = SPARE.try_with(|spare| spare.set(attributes));
+    #[expect(
+        clippy::inline_always,
+        reason = "a call would copy key and value once more"
+    )]
+    #[inline(always)]
+    fn put(&mut self, key: Key, value: AnyValue) {
+        self.attributes += 1;
+        match &mut self.held {
+            None => fill(self.record, key, value),
+            Some(held) => held.attributes.push((key, value)),
+        }
+    }
+
+    /// Fills `exception.*` if no error has done so yet.
+    pub(crate) fn is_first_exception(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_exception, true)
+    }
+
+    /// `#[instrument(err)]` logs no message and an `error` that is only a text: still an exception.
+    #[inline]
+    pub(crate) fn recognise_error(&mut self) {
+        if self.has_body || self.has_exception {
+            return;
+        }
+        if let Some(text) = self.error.take() {
+            self.has_exception = true;
+            let bytes = text.as_str().len();
+            self.add_own(OwnKey::ExceptionMessage, AnyValue::String(text), bytes);
+        }
+    }
+
+    /// Applies what can only be judged when everything is there, and fills the record.
+    #[inline]
+    pub(crate) fn finish(mut self) -> Finished {
+        if self.limits.record_bytes != usize::MAX {
+            self.fit();
+        }
+        if self.dropped > 0 {
+            self.tell_dropped();
+        }
+        let weight = Weight::of(self.attributes, self.text_bytes);
+        if let Some(held) = self.held {
+            if let Some(body) = held.body {
+                self.record.set_body(body);
+            }
+            for (key, value) in held.attributes {
+                fill(self.record, key, value);
+            }
+        }
+        Finished {
+            weight,
+            dropped: self.dropped,
+            event_name: self.event_name,
+            severity: self.severity,
+        }
+    }
+
+    fn fit(&mut self) {
+        if let Some(held) = &mut self.held {
+            let dropped = limits::fit(&mut held.body, &mut held.attributes, self.limits);
+            self.dropped = self.dropped.saturating_add(dropped);
+            self.text_bytes = UNWEIGHED;
+        }
+    }
+
+    #[cold]
+    fn tell_dropped(&mut self) {
+        // Beyond the limits: it tells of them. No span has the key, and where the event has, it is
+        // held.
+        const KEY: &str = OwnKey::DroppedAttributesCount.as_str();
+        let dropped = AnyValue::Int(self.dropped.into());
+        if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(KEY)) {
+            *slot = dropped;
+            self.text_bytes = UNWEIGHED;
+        } else {
+            self.put(Key::from_static_str(KEY), dropped);
         }
     }
 }
 
-/// Where a record has no field for the number (Common concepts, "Mapping to non-OTLP Formats",
-/// "Dropped Attributes Count"); what encodes OTLP turns it into one.
-const DROPPED_ATTRIBUTES_COUNT: Key = Key::from_static_str("otel.dropped_attributes_count");
+/// The one place where attributes enter a record: the SDK's part of it is compiled into here.
+#[inline(never)]
+fn fill<R: LogRecord>(record: &mut R, key: Key, value: AnyValue) {
+    record.add_attribute(key, value);
+}
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::logs::{Logger as _, LoggerProvider as _};
+    use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
+
     use super::*;
 
     fn int(value: i64) -> AnyValue {
         AnyValue::Int(value)
     }
 
-    fn set(draft: &mut Draft<'_>, key: &'static str, value: i64) {
+    /// What a record holds after `work` on its draft, and what is known of it.
+    fn drafted(
+        limits: &Limits,
+        work: impl FnOnce(&mut Draft<'_, SdkLogRecord>),
+    ) -> (Vec<(String, AnyValue)>, Finished) {
+        let provider = SdkLoggerProvider::builder().build();
+        let mut record = provider.logger("test").create_log_record();
+        let fields = FieldFacts::default();
+        let mut draft = Draft::new(&mut record, limits, &fields);
+        work(&mut draft);
+        let finished = draft.finish();
+        let attributes = record
+            .attributes_iter()
+            .map(|(key, value)| (key.to_string(), value.clone()))
+            .collect();
+        (attributes, finished)
+    }
+
+    fn set<R: LogRecord>(draft: &mut Draft<'_, R>, key: &'static str, value: i64) {
         draft.set(key.into(), Mark::of(key), int(value), 0);
+    }
+
+    fn add<R: LogRecord>(draft: &mut Draft<'_, R>, key: &'static str, value: i64) {
+        let key = Key::from_static_str(key);
+        draft.add(&key, Mark::of(key.as_str()), || (int(value), 0), || false);
+    }
+
+    fn pairs(expected: &[(&str, i64)]) -> Vec<(String, AnyValue)> {
+        let pair = |(key, value): &(&str, i64)| ((*key).to_owned(), int(*value));
+        expected.iter().map(pair).collect()
     }
 
     #[test]
     fn set_replaces_and_add_does_not() {
-        let limits = Limits::default();
-        let mut draft = Draft::new(&limits, &[]);
-        set(&mut draft, "a", 1);
-        assert_eq!(draft.weight().unwrap().attributes, 1);
-        set(&mut draft, "a", 2);
-        assert_eq!(draft.weight(), None, "what was replaced has been counted");
-        draft.add_own("a", int(3), 0);
-        draft.add(&"b".into(), Mark::of("b"), &int(4), 0);
-        assert_eq!(
-            draft.attributes,
-            vec![("a".into(), int(2)), ("b".into(), int(4))]
-        );
+        // Held, because a whole record's size is bounded.
+        let limits = Limits::default().with_record_bytes(10_000);
+        let (attributes, finished) = drafted(&limits, |draft| {
+            set(draft, "a", 1);
+            set(draft, "a", 2);
+            add(draft, "a", 3);
+            add(draft, "b", 4);
+        });
+        assert_eq!(attributes, pairs(&[("a", 2), ("b", 4)]));
+        assert_eq!(finished.weight, None);
     }
 
     #[test]
     fn keys_with_the_same_mark_are_told_apart() {
         // The same length, and the same bytes where the mark looks.
         assert_eq!(Mark::of("a1b1c"), Mark::of("a2b2c"));
-        let limits = Limits::default();
-        let mut draft = Draft::new(&limits, &[]);
-        set(&mut draft, "a1b1c", 1);
-        set(&mut draft, "a2b2c", 2);
-        draft.add_own("a3b3c", int(3), 0);
-        draft.add_own("a2b2c", int(4), 0);
-        assert_eq!(
-            draft.attributes,
-            vec![
-                ("a1b1c".into(), int(1)),
-                ("a2b2c".into(), int(2)),
-                ("a3b3c".into(), int(3))
-            ]
-        );
+        for limits in [
+            Limits::default(),
+            Limits::default().with_record_bytes(10_000),
+        ] {
+            let (attributes, _) = drafted(&limits, |draft| {
+                draft.add_own(OwnKey::File, int(1), 0);
+                add(draft, OwnKey::File.as_str(), 2);
+                add(draft, "a1b1c", 3);
+                add(draft, "a2b2c", 4);
+                let key = Key::from_static_str("a3b3c");
+                draft.add(&key, Mark::of("a3b3c"), || (int(5), 0), || true);
+            });
+            let expected = [("code.file.path", 1), ("a1b1c", 3), ("a2b2c", 4)];
+            assert_eq!(attributes, pairs(&expected));
+        }
     }
 
     #[test]
-    fn a_draft_begins_empty_where_another_was_given_up() {
-        let limits = Limits::default();
-        let mut draft = Draft::new(&limits, &[]);
-        set(&mut draft, "a", 1);
-        drop(draft);
-        assert!(Draft::new(&limits, &[]).attributes.is_empty());
+    fn what_is_in_a_record_is_weighed() {
+        let (_, finished) = drafted(&Limits::default(), |draft| {
+            draft.set_body(AnyValue::String("four".into()), 4);
+            draft.add_own_text(OwnKey::File, Text::of("seven s"));
+            add(draft, "a", 1);
+        });
+        let weight = finished.weight.unwrap();
+        assert_eq!((weight.attributes, weight.text_bytes), (2, 11));
+        let (_, finished) = drafted(&Limits::default(), |draft| {
+            let key = Key::from_static_str("a");
+            draft.add(&key, Mark::of("a"), || (int(1), UNWEIGHED), || false);
+            draft.set_body(AnyValue::String("four".into()), 4);
+        });
+        assert_eq!(finished.weight, None);
     }
 
     #[test]
     fn what_goes_over_the_count_is_counted_but_a_known_key_still_changes() {
-        let limits = Limits::default().with_attribute_count(1);
-        let mut draft = Draft::new(&limits, &[]);
-        set(&mut draft, "a", 1);
-        set(&mut draft, "b", 2);
-        set(&mut draft, "a", 3);
-        assert_eq!(draft.attributes, vec![("a".into(), int(3))]);
-        assert_eq!(draft.dropped, 1);
-        draft.finish();
-        assert_eq!(
-            draft.attributes[1..],
-            [("otel.dropped_attributes_count".into(), int(1))]
-        );
+        let limits = Limits::default()
+            .with_attribute_count(1)
+            .with_record_bytes(10_000);
+        let (attributes, finished) = drafted(&limits, |draft| {
+            set(draft, "a", 1);
+            set(draft, "b", 2);
+            set(draft, "a", 3);
+        });
+        assert_eq!(finished.dropped, 1);
+        let expected = [("a", 3), ("otel.dropped_attributes_count", 1)];
+        assert_eq!(attributes, pairs(&expected));
     }
 }

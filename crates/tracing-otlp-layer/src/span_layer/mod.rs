@@ -142,7 +142,7 @@ where
     }
 
     fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
-        spans::enter(self.id, id.clone(), None);
+        spans::enter(self.id, id.clone());
         if !self.linker.knows_dispatch() {
             if let Some(span) = ctx.span(id) {
                 self.linker.learn(|dispatch| has_span(dispatch, &span));
@@ -181,7 +181,7 @@ where
             let _ = self.linker.with_exported(id, mark);
         } else if OtelContext::map_current(OtelContext::has_active_span) {
             mark(&OtelContext::current());
-        } else if let Some(id) = spans::current(self.id, |id, _| id.clone()) {
+        } else if let Some(id) = spans::current_id(self.id) {
             // A trace layer that does not activate contexts.
             let _ = self.linker.with_exported(&id, mark);
         }

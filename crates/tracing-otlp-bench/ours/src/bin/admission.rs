@@ -1,9 +1,7 @@
 //! What admission and the ledger cost on the calling thread, in instructions.
 //!
-//! `valgrind --tool=callgrind --callgrind-out-file=out admission_cost MODE RECORDS`, then
-//! `callgrind_annotate --inclusive=yes out`: the cost of a record is the inclusive count of
-//! `LogPipe::emit` (`admitted`, `weighed`) without that of `BatchLogProcessor::emit` in it, or the
-//! difference of two totals with 100,000 and 200,000 calls (`refused`), divided by the records.
+//! `admission MODE RECORDS`: the driver counts two lengths. The cost of a record is the difference
+//! of `admitted` or `weighed` and `official`; `refused` stands for itself.
 //!
 //! - `admitted`: records that enter a queue with room, bounded in records;
 //! - `weighed`: the same, bounded in bytes too, as by default;

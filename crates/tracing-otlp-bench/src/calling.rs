@@ -124,11 +124,10 @@ const SINGLE: &[(&str, Key)] = &[
 
 /// Prints the section.
 pub fn table() {
-    counts::build();
-    OURS.build(&["allocations"]);
-    PLAIN.build(&["allocations"]);
-    FULL.build(&["allocations"]);
-    LOGFIRE.build(&["calling"]);
+    for flavour in [OURS, PLAIN, FULL] {
+        flavour.build(&["calling", "allocations"]);
+    }
+    LOGFIRE.build(&["bench-logfire"]);
     let counted = counts::all();
     let keys: Vec<Key> = counts::KEYS
         .iter()
@@ -139,10 +138,7 @@ pub fn table() {
     let medians = interleaved(&keys, REPETITIONS, |key| time(key));
     let times: BTreeMap<Key, f64> = keys.iter().copied().zip(medians).collect();
 
-    println!(
-        "## On the calling thread\n\nMade with {}.\n",
-        figures::tools()
-    );
+    println!("Made with {}.\n", figures::tools());
     println!(
         "| per record | peer: instructions | ours | ratio | target | … with our admission and ledger | time, ratio |"
     );

@@ -2,10 +2,11 @@
 //!
 //! ```sh
 //! cd crates/tracing-otlp-bench
-//! cargo run -- table      # everything, as the markdown of docs/performance.md
-//! cargo run -- calling    # one section of it: calling exporting delivery whole latency weight
-//! cargo run -- check      # the instruction counts against figures.txt, as CI does
-//! cargo run -- refresh    # the same, and writes figures.txt
+//! cargo run -- table              # everything, as the markdown of docs/performance.md
+//! cargo run -- table calling      # one section: calling exporting delivery whole latency weight
+//! cargo run -- write [SECTION]    # the same, into docs/performance.md
+//! cargo run -- check              # the instruction counts against figures.txt, as CI does
+//! cargo run -- refresh            # counts, and writes figures.txt
 //! ```
 //!
 //! The driver itself has no dependencies. The programs are the packages beside it, each built
@@ -13,6 +14,7 @@
 
 mod calling;
 mod counts;
+mod document;
 mod figures;
 mod network;
 mod programs;
@@ -22,31 +24,34 @@ mod weight;
 
 use std::process::ExitCode;
 
+/// The sections of the document, in its order.
+const SECTIONS: [(&str, fn()); 6] = [
+    ("calling", calling::table),
+    ("exporting", network::exporting),
+    ("delivery", network::delivery),
+    ("whole", network::whole),
+    ("latency", network::latency),
+    ("weight", weight::table),
+];
+
 fn main() -> ExitCode {
-    let command = std::env::args().nth(1).unwrap_or_default();
-    let (all, mut found) = (command == "table", false);
-    let sections: [(&str, fn()); 6] = [
-        ("calling", calling::table),
-        ("exporting", network::exporting),
-        ("delivery", network::delivery),
-        ("whole", network::whole),
-        ("latency", network::latency),
-        ("weight", weight::table),
-    ];
-    match command.as_str() {
-        "check" => return figures::check(),
-        "refresh" => return figures::refresh(),
-        _ => {}
-    }
-    for (name, section) in sections {
-        if all || name == command {
-            section();
-            found = true;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let names: Vec<&str> = arguments.iter().skip(1).map(String::as_str).collect();
+    let is_known = |name: &&str| SECTIONS.iter().any(|(known, _)| known == name);
+    let wanted = SECTIONS
+        .iter()
+        .filter(|(name, _)| names.is_empty() || names.contains(name));
+    match arguments.first().map(String::as_str) {
+        Some("check") => return figures::check(),
+        Some("refresh") => return figures::refresh(),
+        Some("table") if names.iter().all(is_known) => wanted.for_each(|(_, print)| print()),
+        Some("write") if names.iter().all(is_known) => {
+            wanted.for_each(|(name, _)| document::write(name));
+        }
+        _ => {
+            eprintln!("table [SECTION], write [SECTION], check or refresh");
+            return ExitCode::from(2);
         }
     }
-    if found {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("one of: table check refresh calling exporting delivery whole latency weight");
-    ExitCode::from(2)
+    ExitCode::SUCCESS
 }

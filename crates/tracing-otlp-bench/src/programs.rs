@@ -70,13 +70,6 @@ pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| home().join("target"), PathBuf::from)
 }
 
-/// A program of that flavour, in an environment that is always the same.
-pub fn program(flavour: &str, name: &str) -> Command {
-    let mut command = Command::new(format!("./{flavour}-{name}"));
-    bare(&mut command);
-    command
-}
-
 /// An environment that is always the same. Its size moves the stack, and the C library picks its
 /// copies of `memcpy` by processor unless told otherwise.
 pub fn bare(command: &mut Command) {

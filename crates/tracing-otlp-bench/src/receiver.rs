@@ -16,7 +16,6 @@ pub struct Receiver {
 /// What arrived since it was asked last.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrived {
-    pub requests: f64,
     pub bytes: f64,
     pub records: f64,
 }
@@ -51,8 +50,8 @@ impl Receiver {
         let line = self.line();
         let mut figures = line.split(' ').map(|text| text.parse().expect("a number"));
         let mut next = || figures.next().expect("three figures");
+        let _requests = next();
         Arrived {
-            requests: next(),
             bytes: next(),
             records: next(),
         }

@@ -24,7 +24,7 @@ fn setup(case: Case, end: End) -> Box<dyn Any> {
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(IDLE)
         .with_max_export_batch_size(IDLE)
-        .with_scheduled_delay(Duration::from_secs(3600))
+        .with_scheduled_delay(Duration::from_hours(1))
         .build();
     let processor = BatchLogProcessor::builder(Nowhere)
         .with_batch_config(config)

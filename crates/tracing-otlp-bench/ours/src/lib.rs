@@ -1,5 +1,7 @@
 //! This project's layers and pipeline, set up for each case.
 
+pub mod admission;
+
 use std::any::Any;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -107,7 +109,7 @@ fn batch(queue: usize) -> BatchSettings {
     BatchSettings::logs()
         .with_max_queue_size(size)
         .with_max_export_batch_size(size)
-        .with_scheduled_delay(Duration::from_secs(3600))
+        .with_scheduled_delay(Duration::from_hours(1))
 }
 
 /// The pipeline with its defaults, but an idle worker and nothing said of losses.

@@ -9,7 +9,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
@@ -26,7 +26,7 @@ pub fn setup(case: Case, end: End) -> Box<dyn Any> {
     };
     // Static types as far as they go: a program of its own would have them.
     let tracer = spans.tracer("bench");
-    let traced = || tracing_opentelemetry::layer().with_tracer(tracer);
+    let trace_layer = || tracing_opentelemetry::layer().with_tracer(tracer);
     match (case, end) {
         (_, End::Visit) => Registry::default().with(Visiting).init(),
         (_, End::Format) => Registry::default().with(Formatting).init(),
@@ -34,15 +34,15 @@ pub fn setup(case: Case, end: End) -> Box<dyn Any> {
             .with(fmt::layer().json().with_writer(std::io::sink))
             .init(),
         (Case::Span | Case::Spans, End::Without) if case.is_traced() => Registry::default()
-            .with(traced().with_filter(filter_fn(|metadata| metadata.is_span())))
+            .with(trace_layer().with_filter(filter_fn(is_span)))
             .init(),
         (_, End::Without) => Registry::default().init(),
         (Case::Spans | Case::Span, _) => Registry::default()
-            .with(traced().with_filter(filter_fn(|metadata| metadata.is_span())))
+            .with(trace_layer().with_filter(filter_fn(is_span)))
             .with(bridge(&logs, true))
             .init(),
         (Case::SpanEvents, _) => Registry::default()
-            .with(traced())
+            .with(trace_layer())
             .with(bridge(&logs, true))
             .init(),
         (Case::Filtered, _) => Registry::default()
@@ -51,6 +51,11 @@ pub fn setup(case: Case, end: End) -> Box<dyn Any> {
         _ => Registry::default().with(bridge(&logs, false)).init(),
     }
     Box::new((spans, logs))
+}
+
+/// Events are no span events: one event is one record.
+pub fn is_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span()
 }
 
 /// The official bridge; span fields where the case wants them and the build has them.

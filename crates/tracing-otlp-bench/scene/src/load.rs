@@ -50,7 +50,7 @@ impl Order {
 pub fn perform(order: &Order, flush: impl Fn(), shutdown: impl FnOnce()) {
     let records = order.records;
     let started = Instant::now();
-    let mut emitted = Duration::ZERO;
+    let mut emitting = Duration::ZERO;
     match order.kind.as_str() {
         "export" => {
             export(records, &flush);
@@ -58,21 +58,21 @@ pub fn perform(order: &Order, flush: impl Fn(), shutdown: impl FnOnce()) {
         }
         "flood" => {
             in_threads(order.number, records, emit);
-            emitted = started.elapsed();
+            emitting = started.elapsed();
         }
         "paced" => paced(order.number, records, event),
         "burst" => in_threads(order.number, records, emit),
         "latency" => {
             let mut times = Vec::with_capacity(records);
-            let timed = |number| {
+            let one = |number| {
                 let before = Instant::now();
                 event(number);
                 times.push(before.elapsed().as_nanos() as u64);
             };
             if order.number == 0 {
-                (0..records).for_each(timed);
+                (0..records).for_each(one);
             } else {
-                paced(order.number, records, timed);
+                paced(order.number, records, one);
             }
             quantiles(&mut times);
             // The receiver may hang: nothing is flushed.
@@ -81,7 +81,7 @@ pub fn perform(order: &Order, flush: impl Fn(), shutdown: impl FnOnce()) {
         other => panic!("no kind {other}"),
     }
     shutdown();
-    println!("emit_seconds={:.4}", emitted.as_secs_f64());
+    println!("emit_seconds={:.4}", emitting.as_secs_f64());
     println!("seconds={:.4}", started.elapsed().as_secs_f64());
     println!("cpu_seconds={:.2}", process_cpu());
     println!("peak_kib={}", peak_kib());

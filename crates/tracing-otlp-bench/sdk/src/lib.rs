@@ -90,7 +90,7 @@ fn batch(queue: usize, stuck: Option<Arc<AtomicBool>>) -> SdkLoggerProvider {
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(queue)
         .with_max_export_batch_size(queue)
-        .with_scheduled_delay(Duration::from_secs(3600))
+        .with_scheduled_delay(Duration::from_hours(1))
         .build();
     let processor = BatchLogProcessor::builder(Nowhere { stuck })
         .with_batch_config(config)

@@ -39,7 +39,7 @@ fn main() {
             "count" => {
                 let bodies = std::mem::take(&mut *lock(&bodies));
                 let bytes: usize = bodies.iter().map(|(_, body)| body.len()).sum();
-                let records: u64 = bodies.iter().map(|body| records_in(body)).sum();
+                let records: u64 = bodies.iter().map(records_in).sum();
                 println!("{} {bytes} {records}", bodies.len());
             }
             "stall" => STALLED.store(true, Ordering::SeqCst),
@@ -97,9 +97,10 @@ fn serve(mut stream: TcpStream, bodies: &Bodies) -> std::io::Result<()> {
 }
 
 fn fill(stream: &mut TcpStream, into: &mut Vec<u8>) -> std::io::Result<usize> {
-    let mut chunk = [0; 1 << 16];
-    let count = stream.read(&mut chunk)?;
-    into.extend_from_slice(&chunk[..count]);
+    let had = into.len();
+    into.resize(had + (1 << 16), 0);
+    let count = stream.read(&mut into[had..])?;
+    into.truncate(had + count);
     Ok(count)
 }
 

@@ -1,7 +1,7 @@
 //! What admission and the ledger cost on the calling thread, in instructions.
 //!
-//! `admission MODE RECORDS`: the driver counts two lengths. The cost of a record is the difference
-//! of `admitted` or `weighed` and `official`; `refused` stands for itself.
+//! `calling admission MODE RECORDS`: the driver counts two lengths. The cost of a record is the
+//! difference of `admitted` or `weighed` and `official`; `refused` stands for itself.
 //!
 //! - `admitted`: records that enter a queue with room, bounded in records;
 //! - `weighed`: the same, bounded in bytes too, as by default;
@@ -26,11 +26,9 @@ impl LogExporter for Nowhere {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let mode = arguments.next().unwrap_or_default();
-    let records: usize = arguments.next().unwrap_or_default().parse()?;
-    let hour = Duration::from_secs(3600);
+/// Runs `MODE RECORDS` and ends the process.
+pub fn run(mode: &str, records: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let hour = Duration::from_hours(1);
     let long = NonZeroUsize::new(100_000).ok_or("zero")?;
     if mode == "official" {
         let config = BatchConfigBuilder::default()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::{env, fs, path};
 
 /// One package, built alone with these features.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,7 @@ pub const OURS_WIRE: Flavour = Flavour::new("ours", "bench-ours", "wire");
 pub const PLAIN: Flavour = Flavour::new("plain", "bench-peer", "");
 /// The official bridge with all its features.
 pub const FULL: Flavour = Flavour::new("full", "bench-peer", "everything");
-pub const PEER_WIRE: Flavour = Flavour::new("peer", "bench-peer", "everything,wire");
+pub const PEER_WIRE: Flavour = Flavour::new("peer", "bench-peer", "wire");
 pub const LOGFIRE: Flavour = Flavour::new("logfire", "bench-logfire", "");
 pub const SINK: Flavour = Flavour::new("sink", "bench-sink", "");
 
@@ -39,6 +39,7 @@ impl Flavour {
             .args(["build", "--release", "--locked", "--quiet", "--package"])
             .arg(self.package)
             .args(["--features", self.features])
+            .env("CARGO_TARGET_DIR", target())
             .current_dir(home());
         for program in programs {
             cargo.args(["--bin", program]);
@@ -67,7 +68,9 @@ pub fn home() -> &'static Path {
 
 /// Where cargo builds.
 pub fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| home().join("target"), PathBuf::from)
+    let folder = env::var_os("CARGO_TARGET_DIR");
+    let folder = folder.map_or_else(|| home().join("target"), PathBuf::from);
+    path::absolute(folder).expect("a current directory")
 }
 
 /// An environment that is always the same. Its size moves the stack, and the C library picks its

@@ -15,6 +15,8 @@ fn main() {
         .with_compression(compression)
         .with_console(Console::Off)
         .with_filter("info")
+        // As the official bridge has it: the records are the same on both sides.
+        .with_log_layer(|layer| layer.with_source(false))
         // What is lost is counted by the receiver; a line on stderr would be timed.
         .on_notice(|_| ())
         .init()

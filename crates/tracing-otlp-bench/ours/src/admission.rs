@@ -1,9 +1,7 @@
 //! What admission and the ledger cost on the calling thread, in instructions.
 //!
-//! `valgrind --tool=callgrind --callgrind-out-file=out admission_cost MODE RECORDS`, then
-//! `callgrind_annotate --inclusive=yes out`: the cost of a record is the inclusive count of
-//! `LogPipe::emit` (`admitted`, `weighed`, `walked`) without that of `BatchLogProcessor::emit` in it, or the
-//! difference of two totals with 100,000 and 200,000 calls (`refused`), divided by the records.
+//! `calling admission MODE RECORDS`: the driver counts two lengths. The cost of a record is the
+//! difference of `admitted` or `weighed` and `official`; `refused` stands for itself.
 //!
 //! - `admitted`: records that enter a queue with room, bounded in records;
 //! - `weighed`: the same, bounded in bytes too, and the maker of the records says what they weigh, as
@@ -37,11 +35,9 @@ impl LogExporter for Nowhere {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let mode = arguments.next().unwrap_or_default();
-    let records: usize = arguments.next().unwrap_or_default().parse()?;
-    let hour = Duration::from_secs(3600);
+/// Runs `MODE RECORDS` and ends the process.
+pub fn run(mode: &str, records: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let hour = Duration::from_hours(1);
     let long = NonZeroUsize::new(100_000).ok_or("zero")?;
     if mode == "official" {
         let config = BatchConfigBuilder::default()
@@ -58,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         emit(&provider, records);
         std::process::exit(0);
     }
-    let bytes = NonZeroUsize::new(match &*mode {
+    let bytes = NonZeroUsize::new(match mode {
         "weighed" | "walked" => 1 << 30,
         _ => usize::MAX,
     });

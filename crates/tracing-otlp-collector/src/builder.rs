@@ -50,9 +50,9 @@ impl Builder {
     ///
     /// The limit holds for the bytes on the wire and again for what they unpack to: unpacking
     /// stops at the limit, so a small request that unpacks to gigabytes costs no more memory than
-    /// an honest one. What is decoded from them takes several times the bytes it had.
+    /// an honest one. Nothing is decoded into larger structures; no more than 4 GiB are possible.
     pub fn with_max_body(mut self, bytes: usize) -> Self {
-        self.max_body = bytes;
+        self.max_body = bytes.min(u32::MAX as usize);
         self
     }
 

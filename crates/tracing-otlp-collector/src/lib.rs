@@ -28,6 +28,7 @@ mod audit;
 mod builder;
 mod collector;
 mod error;
+mod otlp;
 mod receive;
 mod retain;
 mod show;

@@ -43,12 +43,16 @@ async fn take_in(
         let packed = intake.read(incoming, 0).await?;
         Ok((signal, format, encoding, packed))
     };
-    let (signal, format, encoding, packed) = read.await.inspect_err(|_| intake.refused())?;
-    intake.take(Arrived {
+    let path = parts.uri.path();
+    let (signal, format, encoding, packed) = read.await.inspect_err(|refusal| {
+        intake.refused(refusal, path, format.map(Format::protocol), &parts.headers);
+    })?;
+    intake.take(&Arrived {
         signal,
         protocol: format.protocol(),
         encoding,
         headers: &parts.headers,
+        path,
         wire_size: packed.len(),
         packed,
     })

@@ -2,7 +2,9 @@
 //!
 //! It stands at the collector's door; nothing here is read again once the thread runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::{Capacity, Collector, Error};
 
@@ -24,7 +26,11 @@ use crate::{Capacity, Collector, Error};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
+    more: Vec<SocketAddr>,
+    is_flexible: bool,
+    pub(crate) origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     pub(crate) max_body: usize,
     pub(crate) capacity: Capacity,
     pub(crate) keep_requests: bool,
@@ -34,6 +40,10 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            more: Vec::new(),
+            is_flexible: false,
+            origins: Vec::new(),
+            hosts: Vec::new(),
             max_body: DEFAULT_MAX_BODY,
             capacity: Capacity::default(),
             keep_requests: false,
@@ -43,6 +53,36 @@ impl Builder {
     /// Listens on this address; port 0, as in the default `127.0.0.1:0`, takes a free port.
     pub fn with_address(mut self, address: SocketAddr) -> Self {
         self.address = address;
+        self
+    }
+
+    /// Listens on this address too; every address speaks every protocol.
+    pub fn with_another_address(mut self, address: SocketAddr) -> Self {
+        self.more.push(address);
+        self
+    }
+
+    /// Takes a free port where the one that was asked for is taken, off by default.
+    ///
+    /// [`Collector::local_addrs`] says which.
+    pub fn with_free_ports_if_taken(mut self, is_flexible: bool) -> Self {
+        self.is_flexible = is_flexible;
+        self
+    }
+
+    /// Lets web pages of this origin, such as `http://localhost:5173`, read `/api` and send logs to
+    /// `/api/otel/logs`; without it only the collector's own page may.
+    pub fn with_allowed_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Lets `/api` and the page be asked for by this host name.
+    ///
+    /// Addresses and `localhost` always work; other names are refused, since anybody's name can be
+    /// made to point at this machine.
+    pub fn with_allowed_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
         self
     }
 
@@ -80,6 +120,24 @@ impl Builder {
     /// thread.
     pub fn start(self) -> Result<Collector, Error> {
         Collector::from_builder(&self)
+    }
+
+    /// Binds every address.
+    pub(crate) fn listen(&self) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Error> {
+        let mut listeners = Vec::new();
+        let mut listening = Vec::new();
+        for address in iter::once(&self.address).chain(&self.more) {
+            let listener = match TcpListener::bind(address) {
+                Err(error) if self.is_flexible && error.kind() == io::ErrorKind::AddrInUse => {
+                    TcpListener::bind(SocketAddr::new(address.ip(), 0))
+                }
+                bound => bound,
+            }
+            .map_err(|error| Error::bind(*address, error))?;
+            listening.push(listener.local_addr().map_err(Error::start)?);
+            listeners.push(listener);
+        }
+        Ok((listeners, listening))
     }
 }
 

@@ -24,11 +24,13 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod audit;
 mod builder;
 mod collector;
 mod error;
 mod otlp;
+mod query;
 mod receive;
 mod retain;
 mod show;

@@ -67,7 +67,10 @@ impl Scalar<'_> {
     pub(super) fn double(&self) -> Result<f64, String> {
         match self {
             Self::Double(number) => Ok(*number),
-            #[expect(clippy::cast_precision_loss, reason = "the nearest double is what is asked for")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "the nearest double is what is asked for"
+            )]
             Self::Int(number) => Ok(*number as f64),
             Self::Text(text) => match &**text {
                 "NaN" => Some(f64::NAN),

@@ -148,11 +148,8 @@ const NUMBERS: usize = 17;
 
 use Kind as K;
 
-pub(crate) static LOGS_REQUEST: Message = Message::new(&[many(
-    1,
-    "resourceLogs",
-    K::Message(&RESOURCE_LOGS),
-)]);
+pub(crate) static LOGS_REQUEST: Message =
+    Message::new(&[many(1, "resourceLogs", K::Message(&RESOURCE_LOGS))]);
 
 pub(crate) static RESOURCE_LOGS: Message = Message::new(&[
     one(1, "resource", K::Message(&RESOURCE)),
@@ -180,11 +177,8 @@ pub(crate) static LOG_RECORD: Message = Message::new(&[
     one(12, "eventName", K::String),
 ]);
 
-pub(crate) static TRACE_REQUEST: Message = Message::new(&[many(
-    1,
-    "resourceSpans",
-    K::Message(&RESOURCE_SPANS),
-)]);
+pub(crate) static TRACE_REQUEST: Message =
+    Message::new(&[many(1, "resourceSpans", K::Message(&RESOURCE_SPANS))]);
 
 pub(crate) static RESOURCE_SPANS: Message = Message::new(&[
     one(1, "resource", K::Message(&RESOURCE)),
@@ -238,11 +232,8 @@ static STATUS: Message = Message::new(&[
     one(3, "code", K::Enum(status_code)),
 ]);
 
-pub(crate) static METRICS_REQUEST: Message = Message::new(&[many(
-    1,
-    "resourceMetrics",
-    K::Message(&RESOURCE_METRICS),
-)]);
+pub(crate) static METRICS_REQUEST: Message =
+    Message::new(&[many(1, "resourceMetrics", K::Message(&RESOURCE_METRICS))]);
 
 pub(crate) static RESOURCE_METRICS: Message = Message::new(&[
     one(1, "resource", K::Message(&RESOURCE)),
@@ -263,7 +254,11 @@ pub(crate) static METRIC: Message = Message::new(&[
     choice(5, "gauge", K::Message(&GAUGE)),
     choice(7, "sum", K::Message(&SUM)),
     choice(9, "histogram", K::Message(&HISTOGRAM)),
-    choice(10, "exponentialHistogram", K::Message(&EXPONENTIAL_HISTOGRAM)),
+    choice(
+        10,
+        "exponentialHistogram",
+        K::Message(&EXPONENTIAL_HISTOGRAM),
+    ),
     choice(11, "summary", K::Message(&SUMMARY)),
     many(12, "metadata", K::Message(&KEY_VALUE)),
 ]);
@@ -344,10 +339,8 @@ pub(crate) static SUMMARY_POINT: Message = Message::new(&[
     one(8, "flags", K::Uint32),
 ]);
 
-static QUANTILE: Message = Message::new(&[
-    one(1, "quantile", K::Double),
-    one(2, "value", K::Double),
-]);
+static QUANTILE: Message =
+    Message::new(&[one(1, "quantile", K::Double), one(2, "value", K::Double)]);
 
 static EXEMPLAR: Message = Message::new(&[
     many(7, "filteredAttributes", K::Message(&KEY_VALUE)),
@@ -395,7 +388,6 @@ pub(crate) static ANY_VALUE: Message = Message::new(&[
     choice(8, "stringValueStrindex", K::Int32),
 ]);
 
-pub(crate) static ARRAY_VALUE: Message =
-    Message::new(&[many(1, "values", K::Message(&ANY_VALUE))]);
+pub(crate) static ARRAY_VALUE: Message = Message::new(&[many(1, "values", K::Message(&ANY_VALUE))]);
 
 static KVLIST: Message = Message::new(&[many(1, "values", K::Message(&KEY_VALUE))]);

@@ -112,12 +112,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-fn list<'a>(
-    field: &Field,
-    first: Raw<'a>,
-    rest: impl Iterator<Item = Raw<'a>>,
-    out: &mut Vec<u8>,
-) {
+fn list<'a>(field: &Field, first: Raw<'a>, rest: impl Iterator<Item = Raw<'a>>, out: &mut Vec<u8>) {
     out.push(b'[');
     let mut is_first = true;
     let wire_type = wire_type_of(field.kind);

@@ -44,7 +44,9 @@ fn json(signal: Signal, bytes: &[u8]) -> Result<Indexed, Refusal> {
 
 /// What prost makes of the bytes, as text, because NaN is not equal to itself.
 fn by_prost(signal: Signal, bytes: &[u8]) -> Result<String, prost::DecodeError> {
-    fn text<M: prost::Message + Default + std::fmt::Debug>(bytes: &[u8]) -> Result<String, prost::DecodeError> {
+    fn text<M: prost::Message + Default + std::fmt::Debug>(
+        bytes: &[u8],
+    ) -> Result<String, prost::DecodeError> {
         M::decode(bytes).map(|message| format!("{message:?}"))
     }
     match signal {
@@ -155,7 +157,11 @@ fn mutated_requests_are_taken_as_prost_takes_them_and_never_panic() {
             let mutated = random.mutate(bytes, &[0, 1, 0x0a, 0x0b, 0x0c, 0x12, 0x7f, 0x80, 0xff]);
             let ours = protobuf(*signal, &mutated);
             let theirs = by_prost(*signal, &mutated);
-            assert_eq!(ours.is_ok(), theirs.is_ok(), "{signal} {mutated:?} {theirs:?}");
+            assert_eq!(
+                ours.is_ok(),
+                theirs.is_ok(),
+                "{signal} {mutated:?} {theirs:?}"
+            );
             if let Ok(theirs) = theirs {
                 // Written as JSON and read again it is still the same.
                 let mut written = Vec::new();

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use prost::Message as _;
@@ -29,6 +29,21 @@ pub(super) async fn answer(request: Request<Incoming>, intake: &Intake) -> Respo
             }
             refused(&refusal, format)
         }
+    }
+}
+
+/// Takes the logs that a web page sends: what `/v1/logs` takes, under another name.
+pub(crate) async fn browser_logs(
+    parts: &Parts,
+    mut incoming: Incoming,
+    intake: &Intake,
+) -> Response<Answer> {
+    let format = Format::of(&parts.headers);
+    let mut parts = parts.clone();
+    parts.uri = Uri::from_static("/v1/logs");
+    match take_in(&parts, format, &mut incoming, intake).await {
+        Ok(()) => success(format),
+        Err(refusal) => refused(&refusal, format),
     }
 }
 

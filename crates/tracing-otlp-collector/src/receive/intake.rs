@@ -12,8 +12,7 @@ use super::refusal::Refusal;
 use super::signal::{Protocol, Signal};
 use super::unpack::{Encoding, unpack};
 use super::{body, decode};
-use crate::retain::rejected::Rejected;
-use crate::retain::{ReceivedRequest, Store, clock};
+use crate::retain::{ReceivedRequest, Store};
 
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -22,14 +21,14 @@ pub(crate) struct Intake {
 }
 
 /// A request whose body has been read from the wire.
-pub(crate) struct Arrived<'a> {
-    pub(crate) signal: Signal,
-    pub(crate) protocol: Protocol,
-    pub(crate) encoding: Option<Encoding>,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) path: &'a str,
-    pub(crate) packed: Bytes,
-    pub(crate) wire_size: usize,
+pub(super) struct Arrived<'a> {
+    pub(super) signal: Signal,
+    pub(super) protocol: Protocol,
+    pub(super) encoding: Option<Encoding>,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) path: &'a str,
+    pub(super) packed: Bytes,
+    pub(super) wire_size: usize,
 }
 
 impl Intake {
@@ -52,7 +51,7 @@ impl Intake {
     }
 
     /// Unpacks, checks and stores, or counts and keeps the refusal.
-    pub(crate) fn take(&self, arrived: &Arrived<'_>) -> Result<(), Refusal> {
+    pub(super) fn take(&self, arrived: &Arrived<'_>) -> Result<(), Refusal> {
         let Arrived {
             signal,
             protocol,

@@ -17,5 +17,7 @@ mod unpack;
 
 pub use signal::{Protocol, Signal};
 
+pub(crate) use http::browser_logs;
 pub(crate) use intake::Intake;
+pub(crate) use serve::Answer;
 pub(crate) use thread::ReceiverThread;

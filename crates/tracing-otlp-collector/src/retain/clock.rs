@@ -8,7 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+        .map_or(0, |since| {
+            u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        })
 }
 
 /// `2026-11-21T13:00:00.123Z`: RFC 3339 in UTC, to the millisecond.

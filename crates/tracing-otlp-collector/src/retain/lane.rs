@@ -13,6 +13,8 @@ use super::head::Head;
 pub(crate) struct Lane {
     chunks: VecDeque<Kept>,
     items: usize,
+    /// The order number of the last item that has left.
+    last_gone: u64,
 }
 
 /// A chunk, and how many of its items have left already.
@@ -62,6 +64,7 @@ impl Lane {
     pub(super) fn evict_chunk(&mut self) -> Option<Kept> {
         let kept = self.chunks.pop_front()?;
         self.items -= kept.chunk.heads.len() - kept.gone;
+        self.note_gone(kept.end() - 1);
         Some(kept)
     }
 
@@ -73,11 +76,31 @@ impl Lane {
         let n = n.min(front.chunk.heads.len() - front.gone);
         front.gone += n;
         self.items -= n;
+        let last_gone = front.chunk.first + front.gone as u64 - 1;
         let is_over = front.gone == front.chunk.heads.len();
         if is_over {
             self.chunks.pop_front();
         }
+        self.note_gone(last_gone);
         Some((before, n, is_over))
+    }
+
+    pub(super) fn note_gone(&mut self, number: u64) {
+        self.last_gone = self.last_gone.max(number);
+    }
+
+    pub(crate) fn last_gone(&self) -> u64 {
+        self.last_gone
+    }
+
+    /// The order number of the first item that arrived at or after this time.
+    pub(crate) fn first_since(&self, received: u64) -> Option<u64> {
+        let at = self
+            .chunks
+            .partition_point(|kept| kept.chunk.received < received);
+        self.chunks
+            .get(at)
+            .map(|kept| kept.chunk.first + kept.gone as u64)
     }
 
     /// At most `n` chunks with items at or after this order number, oldest first.

@@ -274,11 +274,22 @@ impl Store {
         self.lock().spans_by_id.presence(key)
     }
 
-    /// The order number of the oldest item of these signals that is still kept.
-    pub(crate) fn oldest(&self, signals: &[Signal]) -> u64 {
+    /// When items at or after this order number have left: the first that may have, and the first
+    /// that is still there.
+    pub(crate) fn missed(&self, signals: &[Signal], at: u64) -> Option<(u64, u64)> {
         let state = self.lock();
-        let oldest = signals.iter().map(|signal| state.lane(*signal).oldest());
-        oldest.min().unwrap_or(u64::MAX)
+        let last_gone = signals.iter().map(|signal| state.lane(*signal).last_gone());
+        let last_gone = last_gone.max().unwrap_or(0);
+        (last_gone >= at).then_some((at, last_gone + 1))
+    }
+
+    /// Where the chunks begin that arrived at or after this time.
+    pub(crate) fn first_since(&self, signals: &[Signal], received: u64) -> u64 {
+        let state = self.lock();
+        let first = signals
+            .iter()
+            .map(|signal| state.lane(*signal).first_since(received));
+        first.flatten().min().unwrap_or(state.next)
     }
 
     pub(crate) fn rejected(&self) -> Vec<Rejected> {
@@ -391,7 +402,14 @@ impl State {
         if chunk.heads.is_empty() || weight > self.capacity.bytes {
             // Nothing to keep, or more than there is room for: it leaves at once, and nothing else.
             self.count_evicted(signal, chunk.heads.len() as u64);
+            if items > 0 {
+                let last = self.next - 1;
+                self.lane_mut(signal).note_gone(last);
+            }
             return;
+        }
+        if left_out > 0 {
+            self.lane_mut(signal).note_gone(chunk.first - 1);
         }
         self.bytes += weight;
         if signal == Signal::Traces {

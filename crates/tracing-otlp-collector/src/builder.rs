@@ -6,7 +6,7 @@ use std::io;
 use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use crate::{Capacity, Collector, Error};
+use crate::{Capacity, Collector, Error, Files};
 
 /// The settings of a [`Collector`]; `Collector::builder()` makes one.
 ///
@@ -34,6 +34,7 @@ pub struct Builder {
     pub(crate) max_body: usize,
     pub(crate) capacity: Capacity,
     pub(crate) keep_requests: bool,
+    pub(crate) files: Option<Files>,
 }
 
 impl Builder {
@@ -47,6 +48,7 @@ impl Builder {
             max_body: DEFAULT_MAX_BODY,
             capacity: Capacity::default(),
             keep_requests: false,
+            files: None,
         }
     }
 
@@ -112,12 +114,18 @@ impl Builder {
         self
     }
 
+    /// Writes what is received to files too, off by default, and reads them back at the start.
+    pub fn with_files(mut self, files: Files) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// Starts the collector and returns once its port accepts connections.
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound (see [`Error::is_address_in_use`]) or the system gives no
-    /// thread.
+    /// When an address cannot be bound (see [`Error::is_address_in_use`]), the directory for files
+    /// cannot be used, or the system gives no thread.
     pub fn start(self) -> Result<Collector, Error> {
         Collector::from_builder(&self)
     }

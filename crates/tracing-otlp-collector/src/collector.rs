@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::api::Site;
 use crate::receive::{Intake, ReceiverThread};
 use crate::retain::Store;
+use crate::retain::files::FileWriter;
 use crate::{
     Audit, Builder, Counts, Error, ReceivedRequest, Snapshot, StoredLog, StoredSpan, TraceTree,
 };
@@ -42,7 +43,11 @@ impl Collector {
     pub(crate) fn from_builder(builder: &Builder) -> Result<Self, Error> {
         let (listeners, listening) = builder.listen()?;
         let store = Arc::new(Store::new(builder.capacity, builder.keep_requests));
-        let intake = Intake::new(Arc::clone(&store), builder.max_body);
+        let files = match &builder.files {
+            Some(files) => Some(FileWriter::open(files, &store)?),
+            None => None,
+        };
+        let intake = Intake::new(Arc::clone(&store), builder.max_body, files);
         let site = Site::new(
             Arc::clone(&store),
             intake,

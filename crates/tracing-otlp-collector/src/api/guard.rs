@@ -22,7 +22,7 @@ pub(super) fn check_host(parts: &Parts, site: &Site) -> Result<(), Problem> {
     let authority = parts
         .uri
         .authority()
-        .map(|authority| authority.as_str())
+        .map(http::uri::Authority::as_str)
         .or_else(|| parts.headers.get(HOST)?.to_str().ok());
     // Who sends none is no browser.
     let Some(authority) = authority else {
@@ -80,7 +80,7 @@ pub(super) fn origin<'a>(parts: &'a Parts, site: &Site) -> From<'a> {
         return From::Stranger;
     };
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let own = host.or_else(|| parts.uri.authority().map(|a| a.as_str()));
+    let own = host.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str));
     if own.is_some_and(|own| origin.strip_prefix("http://") == Some(own)) {
         From::Here
     } else if site.origins.iter().any(|one| one == origin || one == "*") {

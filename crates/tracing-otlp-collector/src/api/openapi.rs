@@ -1,4 +1,4 @@
-//! The API's description, for tools that read OpenAPI.
+//! The API's description, for tools that read `OpenAPI`.
 //!
 //! It is a file of its own; a test asks every path that it names and looks for routes it forgot.
 

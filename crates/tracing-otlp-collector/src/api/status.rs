@@ -45,7 +45,17 @@ pub(super) fn status(site: &Site) -> Vec<u8> {
     }
     number(kept.next, holdings.member("nextSeq"));
     holdings.end();
-    object.member("files").extend_from_slice(b"null");
+    match site.intake.files() {
+        None => object.member("files").extend_from_slice(b"null"),
+        Some(status) => {
+            let mut files = ObjectWriter::new(object.member("files"));
+            string(&status.dir.display().to_string(), files.member("dir"));
+            number(status.written, files.member("written"));
+            number(status.failed, files.member("failed"));
+            number(status.unread, files.member("unread"));
+            files.end();
+        }
+    }
     object.end();
     out
 }

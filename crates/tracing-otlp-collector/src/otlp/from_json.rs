@@ -384,7 +384,8 @@ impl<'de> DeserializeSeed<'de> for InElement<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Self { field, writer } = self;
         let is_there = element(field, writer, deserializer)?;
-        let is_value = matches!(field.kind, Kind::Message(schema) if ptr::eq(schema, &ANY_VALUE));
+        let is_value =
+            matches!(field.kind, Kind::Message(schema) if ptr::eq(schema, &raw const ANY_VALUE));
         if !is_there && is_value {
             // A null in a list of values is an empty value, which OTLP has too.
             writer.key(field);

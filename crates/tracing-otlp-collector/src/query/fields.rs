@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::filter::Key;
+use super::filter::{Answer, Key};
 use super::item::Item;
 use super::scan::{Go, Order, Scan};
 use super::text::plain;
@@ -70,17 +70,14 @@ pub(crate) fn values(scan: &Scan<'_>, key: &str, prefix: &str) -> Vec<u8> {
         found.extend(names.map(|name| (name.to_owned(), 0)));
     }
     look(scan, |item| {
-        let mut text = match key.attributes(item) {
-            Some(Some(value)) => {
+        let mut text = match key.answer(item) {
+            Answer::Value(Some(value)) => {
                 let mut text = String::new();
                 plain(&View::of(&value), &mut text);
                 text
             }
-            Some(None) => return,
-            None => match key.text(item) {
-                Some(text) => text.into_owned(),
-                None => return,
-            },
+            Answer::Text(Some(text)) => text.into_owned(),
+            Answer::Value(None) | Answer::Text(None) => return,
         };
         if let Some((at, _)) = text.char_indices().nth(MAX_VALUE) {
             text.truncate(at);

@@ -8,16 +8,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::refusal::Refusal;
+use super::refusal::{Reason, Refusal};
 use super::signal::{Protocol, Signal};
 use super::unpack::{Encoding, unpack};
 use super::{body, decode};
+use crate::retain::files::{FileWriter, FilesStatus};
+use crate::retain::index::Indexed;
 use crate::retain::{ReceivedRequest, Store};
 
 #[derive(Debug)]
 pub(crate) struct Intake {
     store: Arc<Store>,
     max_body: usize,
+    files: Option<FileWriter>,
 }
 
 /// A request whose body has been read from the wire.
@@ -32,8 +35,17 @@ pub(super) struct Arrived<'a> {
 }
 
 impl Intake {
-    pub(crate) fn new(store: Arc<Store>, max_body: usize) -> Self {
-        Self { store, max_body }
+    pub(crate) fn new(store: Arc<Store>, max_body: usize, files: Option<FileWriter>) -> Self {
+        Self {
+            store,
+            max_body,
+            files,
+        }
+    }
+
+    /// How the files are doing, if there are any.
+    pub(crate) fn files(&self) -> Option<FilesStatus> {
+        self.files.as_ref().map(FileWriter::status)
     }
 
     /// The most bytes that a message may have.
@@ -78,7 +90,9 @@ impl Intake {
                 wire_size,
             )
         });
-        match decode::decode(signal, protocol, bytes, self.store.limit(signal)) {
+        let decoded = decode::decode(signal, protocol, bytes, self.store.limit(signal))
+            .and_then(|indexed| self.write(&indexed).map(|()| indexed));
+        match decoded {
             Ok(indexed) => {
                 self.store.accept(indexed, request);
                 Ok(())
@@ -89,6 +103,19 @@ impl Intake {
                 Err(refusal)
             }
         }
+    }
+
+    /// Writes it to a file, if there are files, before anybody is told that it was accepted.
+    fn write(&self, indexed: &Indexed) -> Result<(), Refusal> {
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
+        files.append(&indexed.chunk).map_err(|error| {
+            Refusal::new(
+                Reason::Unavailable,
+                format!("the request cannot be written to disk: {error}"),
+            )
+        })
     }
 
     /// Counts and keeps a request that was refused before it came to [`take`](Self::take).

@@ -35,6 +35,8 @@ pub(super) enum Reason {
     Cardinality,
     /// The sender hung up in the middle.
     Broken,
+    /// It could not be kept as promised; the sender may try again.
+    Unavailable,
 }
 
 impl Refusal {
@@ -83,6 +85,7 @@ impl Reason {
             Self::ContentType | Self::Encoding => S::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => S::PAYLOAD_TOO_LARGE,
             Self::Payload | Self::Frame | Self::Cardinality | Self::Broken => S::BAD_REQUEST,
+            Self::Unavailable => S::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -97,6 +100,7 @@ impl Reason {
             Self::TooLarge => RESOURCE_EXHAUSTED,
             Self::Frame => INTERNAL,
             Self::Broken => CANCELLED,
+            Self::Unavailable => UNAVAILABLE,
         }
     }
 }
@@ -106,4 +110,5 @@ const INVALID_ARGUMENT: i32 = 3;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const UNIMPLEMENTED: i32 = 12;
 const INTERNAL: i32 = 13;
+const UNAVAILABLE: i32 = 14;
 const MAX_PATH: usize = 200;

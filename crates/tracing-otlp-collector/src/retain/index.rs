@@ -39,7 +39,7 @@ pub(crate) fn index(signal: Signal, bytes: Bytes, limit: usize) -> Result<Indexe
         points,
         ..
     } = whole;
-    let chunk = Chunk::new(signal, bytes.clone(), heads, origins, points);
+    let chunk = Chunk::new(signal, bytes, heads, origins, points);
     Ok(Indexed { chunk, left_out })
 }
 

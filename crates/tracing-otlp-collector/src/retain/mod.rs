@@ -12,6 +12,7 @@ mod capacity;
 pub(crate) mod chunk;
 pub(crate) mod clock;
 mod counts;
+pub(crate) mod files;
 pub(crate) mod head;
 pub(crate) mod id;
 pub(crate) mod index;
@@ -29,6 +30,7 @@ mod view;
 
 pub use capacity::Capacity;
 pub use counts::Counts;
+pub use files::Files;
 pub use log::StoredLog;
 pub use request::ReceivedRequest;
 pub use snapshot::Snapshot;

@@ -116,6 +116,11 @@ impl Store {
         });
     }
 
+    /// Forgets how much has arrived, but not what is kept.
+    pub(crate) fn count_from_zero(&self) {
+        self.change(|state| state.counts = Counts::default());
+    }
+
     pub(crate) fn logs(&self) -> Vec<StoredLog> {
         self.lock().stored_logs()
     }

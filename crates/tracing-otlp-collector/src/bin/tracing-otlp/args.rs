@@ -65,6 +65,29 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size,
           env = "TRACING_OTLP_COLLECTOR_MAX_BODY")]
     pub(crate) max_body: usize,
+    /// Also write what arrives into this directory, as OTLP/JSON lines, and read it at the start.
+    #[arg(long, value_name = "DIR", env = "TRACING_OTLP_COLLECTOR_DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Begin a new file when one would grow beyond this.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size,
+          env = "TRACING_OTLP_COLLECTOR_FILE_SIZE")]
+    pub(crate) file_size: usize,
+    /// Begin a new file when one is this old.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration,
+          env = "TRACING_OTLP_COLLECTOR_FILE_AGE")]
+    pub(crate) file_age: Duration,
+    /// Keep at most this many files of each signal.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        env = "TRACING_OTLP_COLLECTOR_FILE_COUNT"
+    )]
+    pub(crate) file_count: usize,
+    /// How often to have written files brought to the disk.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration,
+          env = "TRACING_OTLP_COLLECTOR_SYNC_EVERY")]
+    pub(crate) sync_every: Duration,
     /// Write the endpoints into this file as JSON, once they accept connections.
     #[arg(long, value_name = "FILE", env = "TRACING_OTLP_COLLECTOR_PORT_FILE")]
     pub(crate) port_file: Option<PathBuf>,

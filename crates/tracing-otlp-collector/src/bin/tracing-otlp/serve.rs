@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tracing_otlp_collector::{Capacity, Collector};
+use tracing_otlp_collector::{Capacity, Collector, Files};
 
 use crate::args::Serve;
 use crate::out::{Trouble, complain, line};
@@ -38,6 +38,14 @@ fn start(args: &Serve) -> Result<Collector, Trouble> {
     }
     for host in &args.allow_host {
         builder = builder.with_allowed_host(host);
+    }
+    if let Some(dir) = &args.dir {
+        let files = Files::in_dir(dir)
+            .with_max_bytes(args.file_size as u64)
+            .with_max_age(args.file_age)
+            .with_max_files(args.file_count)
+            .with_sync_every(args.sync_every);
+        builder = builder.with_files(files);
     }
     builder
         .start()

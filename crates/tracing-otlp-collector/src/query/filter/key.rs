@@ -32,6 +32,13 @@ pub(crate) enum Key {
     Any(String),
 }
 
+/// What an item has under a key.
+pub(crate) enum Answer<'a> {
+    /// The bytes of an `AnyValue`.
+    Value(Option<Cow<'a, [u8]>>),
+    Text(Option<Cow<'a, str>>),
+}
+
 /// The built-in keys by name.
 pub(crate) const BUILTIN: &[(&str, Key)] = &[
     ("level", Key::Level),
@@ -68,17 +75,10 @@ impl Key {
 
     /// Whether the item has it, with any value.
     pub(super) fn is_in(&self, item: &Item<'_>) -> bool {
-        match self {
-            Self::Level => item.head.severity != 0,
-            _ => match self.attributes(item) {
-                Some(found) => found.is_some(),
-                None => match self.text(item) {
-                    Some(text) => !text.is_empty(),
-                    None => {
-                        self.is_also_an_attribute() && item.any_attribute(self.name()).is_some()
-                    }
-                },
-            },
+        match self.answer(item) {
+            _ if *self == Self::Level => item.head.severity != 0,
+            Answer::Value(found) => found.is_some(),
+            Answer::Text(text) => text.is_some_and(|text| !text.is_empty()),
         }
     }
 
@@ -88,12 +88,26 @@ impl Key {
             Self::Seq => test.number(item.seq().into()),
             Self::Time => test.number(item.time().into()),
             Self::Duration if item.is_span() => test.number(item.duration().into()),
-            _ => match (self.attributes(item), self.text(item)) {
-                (Some(found), _) => test.value(found.as_deref()),
-                (None, None) if self.is_also_an_attribute() => {
-                    test.value(item.any_attribute(self.name()).as_deref())
+            _ => match self.answer(item) {
+                Answer::Value(found) => test.value(found.as_deref()),
+                Answer::Text(found) => test.text(found.as_deref()),
+            },
+        }
+    }
+
+    /// What an item says when it is asked for this.
+    pub(crate) fn answer<'a>(&self, item: &Item<'a>) -> Answer<'a> {
+        match self {
+            Self::Attribute(key) => Answer::Value(item.attribute(key)),
+            Self::Resource(key) => Answer::Value(item.resource_attribute(key)),
+            Self::ScopeAttribute(key) => Answer::Value(item.scope_attribute(key)),
+            Self::Any(key) => Answer::Value(item.any_attribute(key)),
+            Self::Body => Answer::Value(item.body()),
+            _ => match self.text(item) {
+                None if self.is_also_an_attribute() => {
+                    Answer::Value(item.any_attribute(self.name()))
                 }
-                (None, text) => test.text(text.as_deref()),
+                text => Answer::Text(text),
             },
         }
     }
@@ -106,20 +120,7 @@ impl Key {
         )
     }
 
-    /// The value as an `AnyValue`'s bytes, when the key is an attribute's; `None` when it is not.
-    pub(crate) fn attributes<'a>(&self, item: &Item<'a>) -> Option<Option<Cow<'a, [u8]>>> {
-        Some(match self {
-            Self::Attribute(key) => item.attribute(key),
-            Self::Resource(key) => item.resource_attribute(key),
-            Self::ScopeAttribute(key) => item.scope_attribute(key),
-            Self::Any(key) => item.any_attribute(key),
-            Self::Body => item.body(),
-            _ => return None,
-        })
-    }
-
-    /// The value as text, for the other keys.
-    pub(crate) fn text<'a>(&self, item: &Item<'a>) -> Option<Cow<'a, str>> {
+    fn text<'a>(&self, item: &Item<'a>) -> Option<Cow<'a, str>> {
         match self {
             Self::Level => Some(item.level().into()),
             Self::Service => item.service(),

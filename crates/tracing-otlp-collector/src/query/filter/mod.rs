@@ -19,7 +19,7 @@ mod tests;
 use std::fmt;
 
 pub(crate) use compare::Test;
-pub(crate) use key::Key;
+pub(crate) use key::{Answer, Key};
 
 use super::item::Item;
 use super::text::Needle;

@@ -48,6 +48,10 @@ async fn route(
     site: &Arc<Site>,
 ) -> Result<Response<Answer>, Problem> {
     let path = parts.uri.path();
+    if path.starts_with("/api/") && !ROUTES.iter().any(|route| is_at(route, path)) {
+        let message = format!("nothing is at {path}, see /api/openapi.json");
+        return Err(Problem::not_found(&message));
+    }
     if path == "/api/otel/logs" {
         if parts.method != Method::POST {
             return Ok(wrong_method("POST"));
@@ -189,8 +193,7 @@ fn question(path: &str, params: &Params) -> Result<Question, Problem> {
                 });
             }
             let Some(id) = path.strip_prefix("traces/") else {
-                let message = format!("nothing is at /api/{path}, see /api/openapi.json");
-                return Err(Problem::new(StatusCode::NOT_FOUND, message));
+                return Err(Problem::not_found("nothing is here"));
             };
             let id = u128::from_str_radix(id, 16)
                 .ok()
@@ -261,3 +264,34 @@ fn wrong_method(allowed: &'static str) -> Response<Answer> {
         .insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
+
+/// Whether a path is of this form, in which `{…}` stands for one segment.
+fn is_at(route: &str, path: &str) -> bool {
+    let (mut wanted, mut found) = (route.split('/'), path.split('/'));
+    loop {
+        match (wanted.next(), found.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(found)) if wanted == found => {}
+            (Some(wanted), Some(found)) if wanted.starts_with('{') && !found.is_empty() => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Everything below `/api`; a test holds the description against it.
+pub(super) const ROUTES: &[&str] = &[
+    "/api/audit",
+    "/api/fields",
+    "/api/fields/{key}/values",
+    "/api/logs",
+    "/api/logs/histogram",
+    "/api/logs/stream",
+    "/api/metrics",
+    "/api/openapi.json",
+    "/api/otel/logs",
+    "/api/rejected",
+    "/api/rejected/{id}/body",
+    "/api/status",
+    "/api/traces",
+    "/api/traces/{id}",
+];

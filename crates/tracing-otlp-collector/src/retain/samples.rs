@@ -115,3 +115,44 @@ pub(crate) fn stored_spans(spans: Vec<Span>) -> Vec<StoredSpan> {
         .map(|index| StoredSpan::new(Arc::clone(&view), index))
         .collect()
 }
+
+/// The generator `SplitMix64`: enough randomness for mutations, and the same in every run.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % (n.max(1) as u64)).unwrap()
+    }
+
+    /// Changes, inserts, removes, repeats or cuts at one to three places.
+    pub(crate) fn mutate(&mut self, bytes: &[u8], favourites: &[u8]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for _ in 0..=self.below(3) {
+            let at = self.below(bytes.len());
+            let favourite = favourites[self.below(favourites.len())];
+            match self.below(6) {
+                0 if at < bytes.len() => bytes[at] = favourite,
+                1 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
+                2 => bytes.insert(at, favourite),
+                3 if at < bytes.len() => {
+                    bytes.remove(at);
+                }
+                4 => {
+                    let end = (at + self.below(40)).min(bytes.len());
+                    let piece = bytes[at..end].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+                _ => bytes.truncate(at.max(bytes.len() / 2)),
+            }
+        }
+        bytes
+    }
+}

@@ -3,7 +3,7 @@
 //! `scan` makes it, `filter` asks it. Every answer is read from the bytes when it is asked for.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use super::link::Link;
 use super::text::{self, Needle};
@@ -22,6 +22,8 @@ pub(crate) struct Item<'a> {
     pub(crate) store: &'a Store,
     pub(crate) now: u64,
     link: OnceCell<Link>,
+    /// The data point that a question about a metric looks at, with the field of its attributes.
+    point: Cell<Option<(&'a [u8], u32)>>,
 }
 
 impl<'a> Item<'a> {
@@ -38,7 +40,13 @@ impl<'a> Item<'a> {
             store,
             now,
             link: OnceCell::new(),
+            point: Cell::new(None),
         }
+    }
+
+    /// Makes this the point whose attributes are the metric's.
+    pub(crate) fn look_at(&self, point: &'a [u8], field: u32) {
+        self.point.set(Some((point, field)));
     }
 
     pub(crate) fn seq(&self) -> u64 {
@@ -199,8 +207,8 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn attribute(&self, key: &str) -> Option<Cow<'a, [u8]>> {
-        if self.head.kind == Kind::Metric {
-            return super::metrics::point_attribute(self.message(), key);
+        if let Some((point, field)) = self.point.get() {
+            return by_path(point, field, key);
         }
         by_path(self.message(), self.attributes_field(), key)
     }
@@ -255,7 +263,13 @@ impl<'a> Item<'a> {
             || self.name().is_some_and(|name| needle.is_in(name))
             || in_status()
             || in_description()
-            || wire::all(message, self.attributes_field()).any(|attribute| {
+            || wire::all(
+                self.point.get().map_or(message, |(point, _)| point),
+                self.point
+                    .get()
+                    .map_or(self.attributes_field(), |(_, field)| field),
+            )
+            .any(|attribute| {
                 let value = any_value::value(attribute.bytes());
                 text::has_text(&View::of(&value), needle)
             })

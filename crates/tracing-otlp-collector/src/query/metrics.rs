@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::item::{Item, by_path};
+use super::filter::Filter;
+use super::item::Item;
 use super::scan::{Go, Order, Scan};
 use super::write::{list, number};
 use crate::otlp::any_value::message_in;
@@ -54,10 +55,33 @@ pub(crate) fn page(scan: &Scan<'_>, limit: usize) -> Vec<u8> {
     let mut by_name: HashMap<(String, Vec<u8>, String, &'static str), usize> = HashMap::new();
     let mut is_cut = false;
     let mut bytes = 0;
-    let outcome = scan.run(Order::NewestFirst, u64::MAX, |item| {
+    // Each point is asked, not each metric: `route:/orders` wants that route's series alone.
+    let everything = Filter::everything();
+    let all = Scan {
+        filter: &everything,
+        ..*scan
+    };
+    let outcome = all.run(Order::NewestFirst, u64::MAX, |item| {
         let Some((kind, data)) = data(item.message()) else {
             return Go::On;
         };
+        // A message in several parts is rare enough to have no attributes to ask for.
+        let points: Vec<_> = match &data {
+            Cow::Borrowed(data) => wire::all(data, 1)
+                .map(Raw::bytes)
+                .filter(|point| {
+                    item.look_at(point, kind.3);
+                    scan.filter.matches(item)
+                })
+                .collect(),
+            Cow::Owned(data) if scan.filter.matches(item) => {
+                wire::all(data, 1).map(Raw::bytes).collect()
+            }
+            Cow::Owned(_) => vec![],
+        };
+        if points.is_empty() {
+            return Go::On;
+        }
         let mut scope = Vec::new();
         super::write::scope(item, &mut scope);
         let name = item.name().unwrap_or_default().to_owned();
@@ -75,7 +99,7 @@ pub(crate) fn page(scan: &Scan<'_>, limit: usize) -> Vec<u8> {
                 metrics.len() - 1
             }
         };
-        bytes += metrics[nth].add(kind, &data);
+        bytes += metrics[nth].add(kind, &points);
         if bytes > super::logs::MAX_PAGE {
             is_cut = true;
             return Go::Enough;
@@ -100,14 +124,6 @@ fn data(metric: &[u8]) -> Option<(Kind, Cow<'_, [u8]>)> {
         .last()?;
     let kind = KINDS.into_iter().find(|kind| kind.0 == number)?;
     Some((kind, message_in(metric, number)?))
-}
-
-/// The value of an attribute of any of a metric's points.
-pub(crate) fn point_attribute<'a>(metric: &'a [u8], key: &str) -> Option<Cow<'a, [u8]>> {
-    let (kind, data) = data(metric)?;
-    wire::all(&data, 1)
-        .find_map(|point| by_path(point.bytes(), kind.3, key))
-        .map(|value| Cow::Owned(value.into_owned()))
 }
 
 impl Metric {
@@ -137,10 +153,9 @@ impl Metric {
     }
 
     /// Adds the points of one message, the newest of which stands last; returns how much it grew.
-    fn add(&mut self, (_, _, schema, field): Kind, data: &[u8]) -> usize {
+    fn add(&mut self, (_, _, schema, field): Kind, points: &[&[u8]]) -> usize {
         let mut grown = 0;
-        let points: Vec<_> = wire::all(data, 1).map(Raw::bytes).collect();
-        for point in points.into_iter().rev() {
+        for point in points.iter().rev() {
             let mut attributes = Vec::new();
             super::write::attributes(point, field, &mut attributes);
             let nth = match self.by_attributes.get(&attributes) {

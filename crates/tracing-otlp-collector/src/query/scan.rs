@@ -95,7 +95,7 @@ impl<'a> Scan<'a> {
         &self,
         order: Order,
         start: u64,
-        mut see: impl FnMut(&Item<'_>) -> Go,
+        mut see: impl for<'i> FnMut(&Item<'i>) -> Go,
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let (first, last) = self.filter.seq_bounds();

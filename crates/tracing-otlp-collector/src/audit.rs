@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::retain::id::{hex, is_set, is_span_id, is_trace_id};
+use crate::retain::head::{Flags, Head, Ids, SpanKey};
+use crate::retain::id::hex;
 use crate::show::value;
 use crate::{StoredLog, StoredSpan};
 
@@ -77,9 +78,11 @@ pub struct OrphanSpan {
 impl Audit {
     /// Audits these records against these spans.
     pub fn of(logs: &[StoredLog], spans: &[StoredSpan]) -> Self {
-        let arrived: HashSet<(&[u8], &[u8])> = spans
+        let arrived: HashSet<SpanKey> = spans
             .iter()
-            .map(|span| (&*span.span().trace_id, &*span.span().span_id))
+            .filter_map(StoredSpan::head)
+            .filter(|head| head.ids == Ids::Sound)
+            .map(Head::key)
             .collect();
         let mut audit = Self {
             records: logs.len(),
@@ -87,15 +90,11 @@ impl Audit {
             ..Self::default()
         };
         for log in logs {
-            let (trace_id, span_id) = (&*log.record().trace_id, &*log.record().span_id);
-            if trace_id.is_empty() && span_id.is_empty() {
-                audit.unlinked += 1;
-            } else if !is_trace_id(trace_id) || !is_span_id(span_id) {
-                audit.add_orphan(log, OrphanReason::MalformedIds);
-            } else if arrived.contains(&(trace_id, span_id)) {
-                audit.linked += 1;
-            } else {
-                audit.add_orphan(log, OrphanReason::SpanMissing);
+            match log.head().map(|head| (head.ids, head.key())) {
+                None | Some((Ids::None, _)) => audit.unlinked += 1,
+                Some((Ids::Malformed, _)) => audit.add_orphan(log, OrphanReason::MalformedIds),
+                Some((Ids::Sound, key)) if arrived.contains(&key) => audit.linked += 1,
+                Some(_) => audit.add_orphan(log, OrphanReason::SpanMissing),
             }
         }
         audit.orphan_spans = spans
@@ -146,11 +145,10 @@ impl fmt::Display for Audit {
 }
 
 /// Without the "is remote" bits nobody knows where the parent lives, so it is taken for local.
-fn lost_its_parent(span: &StoredSpan, arrived: &HashSet<(&[u8], &[u8])>) -> bool {
-    let parent = &*span.span().parent_span_id;
-    is_set(parent)
-        && span.is_parent_remote() != Some(true)
-        && !arrived.contains(&(&*span.span().trace_id, parent))
+fn lost_its_parent(span: &StoredSpan, arrived: &HashSet<SpanKey>) -> bool {
+    span.head().is_some_and(|head| {
+        head.flags.has(Flags::LOCAL_PARENT) && !arrived.contains(&(head.trace, head.parent))
+    })
 }
 
 #[cfg(test)]

@@ -2,9 +2,11 @@
 //!
 //! It stands at the collector's door; nothing here is read again once the thread runs.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io;
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use crate::{Capacity, Collector, Error};
+use crate::{Capacity, Collector, Error, Files};
 
 /// The settings of a [`Collector`]; `Collector::builder()` makes one.
 ///
@@ -24,19 +26,29 @@ use crate::{Capacity, Collector, Error};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Builder {
-    pub(crate) address: SocketAddr,
+    address: SocketAddr,
+    more: Vec<SocketAddr>,
+    is_flexible: bool,
+    pub(crate) origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     pub(crate) max_body: usize,
     pub(crate) capacity: Capacity,
     pub(crate) keep_requests: bool,
+    pub(crate) files: Option<Files>,
 }
 
 impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            more: Vec::new(),
+            is_flexible: false,
+            origins: Vec::new(),
+            hosts: Vec::new(),
             max_body: DEFAULT_MAX_BODY,
             capacity: Capacity::default(),
             keep_requests: false,
+            files: None,
         }
     }
 
@@ -46,13 +58,43 @@ impl Builder {
         self
     }
 
+    /// Listens on this address too; every address speaks every protocol.
+    pub fn with_another_address(mut self, address: SocketAddr) -> Self {
+        self.more.push(address);
+        self
+    }
+
+    /// Takes a free port where the one that was asked for is taken, off by default.
+    ///
+    /// [`Collector::local_addrs`] says which.
+    pub fn with_free_ports_if_taken(mut self, is_flexible: bool) -> Self {
+        self.is_flexible = is_flexible;
+        self
+    }
+
+    /// Lets web pages of this origin, such as `http://localhost:5173`, read `/api` and send logs to
+    /// `/api/otel/logs`; without it only the collector's own page may.
+    pub fn with_allowed_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Lets `/api` and the page be asked for by this host name.
+    ///
+    /// Addresses and `localhost` always work; other names are refused, since anybody's name can be
+    /// made to point at this machine.
+    pub fn with_allowed_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
     /// Refuses requests longer than this many bytes, 64 MiB unless told otherwise.
     ///
     /// The limit holds for the bytes on the wire and again for what they unpack to: unpacking
     /// stops at the limit, so a small request that unpacks to gigabytes costs no more memory than
-    /// an honest one. What is decoded from them takes several times the bytes it had.
+    /// an honest one. Nothing is decoded into larger structures; no more than 4 GiB are possible.
     pub fn with_max_body(mut self, bytes: usize) -> Self {
-        self.max_body = bytes;
+        self.max_body = bytes.min(u32::MAX as usize);
         self
     }
 
@@ -72,14 +114,38 @@ impl Builder {
         self
     }
 
+    /// Writes what is received to files too, off by default, and reads them back at the start.
+    pub fn with_files(mut self, files: Files) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// Starts the collector and returns once its port accepts connections.
     ///
     /// # Errors
     ///
-    /// When the address cannot be bound (see [`Error::is_address_in_use`]) or the system gives no
-    /// thread.
+    /// When an address cannot be bound (see [`Error::is_address_in_use`]), the directory for files
+    /// cannot be used, or the system gives no thread.
     pub fn start(self) -> Result<Collector, Error> {
         Collector::from_builder(&self)
+    }
+
+    /// Binds every address.
+    pub(crate) fn listen(&self) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), Error> {
+        let mut listeners = Vec::new();
+        let mut listening = Vec::new();
+        for address in iter::once(&self.address).chain(&self.more) {
+            let listener = match TcpListener::bind(address) {
+                Err(error) if self.is_flexible && error.kind() == io::ErrorKind::AddrInUse => {
+                    TcpListener::bind(SocketAddr::new(address.ip(), 0))
+                }
+                bound => bound,
+            }
+            .map_err(|error| Error::bind(*address, error))?;
+            listening.push(listener.local_addr().map_err(Error::start)?);
+            listeners.push(listener);
+        }
+        Ok((listeners, listening))
     }
 }
 

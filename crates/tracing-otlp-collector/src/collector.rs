@@ -4,12 +4,14 @@
 //! handle reads it. Nothing here touches the network.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::Site;
 use crate::receive::{Intake, ReceiverThread};
 use crate::retain::Store;
+use crate::retain::files::FileWriter;
 use crate::{
     Audit, Builder, Counts, Error, ReceivedRequest, Snapshot, StoredLog, StoredSpan, TraceTree,
 };
@@ -39,9 +41,21 @@ impl Collector {
     }
 
     pub(crate) fn from_builder(builder: &Builder) -> Result<Self, Error> {
+        let (listeners, listening) = builder.listen()?;
         let store = Arc::new(Store::new(builder.capacity, builder.keep_requests));
-        let intake = Intake::new(Arc::clone(&store), builder.max_body);
-        let receiver = ReceiverThread::start(builder.address, intake)?;
+        let files = match &builder.files {
+            Some(files) => Some(FileWriter::open(files, &store)?),
+            None => None,
+        };
+        let intake = Intake::new(Arc::clone(&store), builder.max_body, files);
+        let site = Site::new(
+            Arc::clone(&store),
+            intake,
+            listening,
+            builder.origins.clone(),
+            builder.hosts.clone(),
+        );
+        let receiver = ReceiverThread::start(listeners, site)?;
         Ok(Self { store, receiver })
     }
 
@@ -49,12 +63,21 @@ impl Collector {
     ///
     /// gRPC exporters take it as it is; for HTTP, `/v1/logs` and its siblings are appended.
     pub fn endpoint(&self) -> String {
-        format!("http://{}", self.receiver.local_addr())
+        format!("http://{}", self.local_addr())
     }
 
-    /// The address and port that are listened on.
+    /// The address and port that are listened on, the first of them if there are several.
     pub fn local_addr(&self) -> SocketAddr {
-        self.receiver.local_addr()
+        // A collector without an address cannot be built.
+        let first = self.local_addrs().first().copied();
+        first.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// All addresses that are listened on, in the order they were given to the builder.
+    ///
+    /// Each speaks every form of OTLP, answers `/api` and shows the viewer's page.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        self.receiver.listening()
     }
 
     /// The log records kept, in the order of their arrival.

@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a collector could not start, stop or see what it waited for.
@@ -22,6 +23,10 @@ enum Kind {
         source: io::Error,
     },
     Start {
+        source: io::Error,
+    },
+    Files {
+        dir: PathBuf,
         source: io::Error,
     },
     Ended,
@@ -57,6 +62,12 @@ impl Error {
         }
     }
 
+    pub(crate) fn files(dir: PathBuf, source: io::Error) -> Self {
+        Self {
+            kind: Kind::Files { dir, source },
+        }
+    }
+
     pub(crate) fn ended() -> Self {
         Self { kind: Kind::Ended }
     }
@@ -79,6 +90,13 @@ impl fmt::Display for Error {
         match &self.kind {
             Kind::Bind { address, .. } => write!(f, "the collector cannot listen on {address}"),
             Kind::Start { .. } => f.write_str("the collector's thread cannot start"),
+            Kind::Files { dir, .. } => {
+                write!(
+                    f,
+                    "the collector cannot use the directory {}",
+                    dir.display()
+                )
+            }
             Kind::Ended => f.write_str("the collector's thread ended before its time"),
             Kind::Stop { bound } => write!(f, "the collector did not stop within {bound:?}"),
             Kind::Timeout { waited, what } => write!(f, "waited {waited:?} for {what}"),
@@ -89,7 +107,9 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.kind {
-            Kind::Bind { source, .. } | Kind::Start { source } => Some(source),
+            Kind::Bind { source, .. } | Kind::Start { source } | Kind::Files { source, .. } => {
+                Some(source)
+            }
             Kind::Ended | Kind::Stop { .. } | Kind::Timeout { .. } => None,
         }
     }

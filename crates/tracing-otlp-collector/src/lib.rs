@@ -24,10 +24,13 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod audit;
 mod builder;
 mod collector;
 mod error;
+mod otlp;
+mod query;
 mod receive;
 mod retain;
 mod show;
@@ -37,7 +40,7 @@ pub use builder::Builder;
 pub use collector::Collector;
 pub use error::Error;
 pub use receive::{Protocol, Signal};
-pub use retain::{Capacity, Counts, ReceivedRequest, Snapshot, StoredLog, StoredSpan};
+pub use retain::{Capacity, Counts, Files, ReceivedRequest, Snapshot, StoredLog, StoredSpan};
 pub use show::TraceTree;
 
 /// The OTLP messages that [`StoredLog`] and [`StoredSpan`] hand out, as the official crate has them.

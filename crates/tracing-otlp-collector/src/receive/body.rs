@@ -9,6 +9,7 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use super::decode::exact;
 use super::refusal::{Reason, Refusal};
 
 /// Reads up to `limit` bytes; one more refuses the request.
@@ -32,7 +33,7 @@ pub(super) async fn read(body: &mut Incoming, limit: usize) -> Result<Bytes, Ref
             whole.extend_from_slice(&data);
         }
     }
-    Ok(whole.into())
+    Ok(exact(whole))
 }
 
 /// Reads on for a moment and throws away.

@@ -1,46 +1,50 @@
-//! Decodes a request's bytes into the messages of its signal.
+//! Turns a request's bytes into a chunk of its signal.
 //!
-//! It stands after `unpack` and before `retain`. Both formats end in the same types, so nothing
-//! behind it knows which one was sent.
+//! It stands after `unpack` and before `retain`. JSON becomes protobuf first, so nothing behind it
+//! knows which one was sent.
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::{DecodeError, Message};
+use bytes::Bytes;
 
-use super::json;
 use super::refusal::{Reason, Refusal};
-use super::signal::Signal;
-use crate::retain::Batch;
+use super::signal::{Protocol, Signal};
+use crate::otlp::from_json;
+use crate::otlp::schema::{LOGS_REQUEST, METRICS_REQUEST, Message, TRACE_REQUEST};
+use crate::retain::index::{Indexed, index};
 
-pub(super) fn protobuf(signal: Signal, bytes: &[u8]) -> Result<Batch, Refusal> {
-    match signal {
-        Signal::Logs => ExportLogsServiceRequest::decode(bytes).map(Batch::from),
-        Signal::Traces => ExportTraceServiceRequest::decode(bytes).map(Batch::from),
-        Signal::Metrics => ExportMetricsServiceRequest::decode(bytes).map(Batch::from),
-    }
-    .map_err(|error: DecodeError| {
-        Refusal::new(
-            Reason::Payload,
-            format!("body is not an OTLP {signal} request: {error}"),
-        )
-    })
-}
-
-pub(super) fn json(signal: Signal, bytes: &[u8]) -> Result<Batch, Refusal> {
+/// Checks the bytes and notes at most `limit` of their items.
+pub(crate) fn decode(
+    signal: Signal,
+    protocol: Protocol,
+    bytes: Bytes,
+    limit: usize,
+) -> Result<Indexed, Refusal> {
     let bad = |problem: String| {
         Refusal::new(
             Reason::Payload,
             format!("body is not an OTLP {signal} request: {problem}"),
         )
     };
-    let value = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+    let bytes = match protocol {
+        Protocol::HttpJson => from_json::convert(schema(signal), &bytes)
+            .map(exact)
+            .map_err(bad)?,
+        Protocol::HttpProtobuf | Protocol::Grpc => bytes,
+    };
+    index(signal, bytes, limit).map_err(|problem| bad(problem.to_string()))
+}
+
+/// The message that a request of this signal is.
+pub(crate) fn schema(signal: Signal) -> &'static Message {
     match signal {
-        Signal::Logs => json::logs_request(&value).map(Batch::from),
-        Signal::Traces => json::trace_request(&value).map(Batch::from),
-        Signal::Metrics => json::metrics_request(&value).map(Batch::from),
+        Signal::Logs => &LOGS_REQUEST,
+        Signal::Traces => &TRACE_REQUEST,
+        Signal::Metrics => &METRICS_REQUEST,
     }
-    .map_err(|error| bad(error.to_string()))
+}
+
+/// The bytes without the room that growing has left behind them: they may stay for long.
+pub(super) fn exact(bytes: Vec<u8>) -> Bytes {
+    bytes.into_boxed_slice().into()
 }
 
 #[cfg(test)]

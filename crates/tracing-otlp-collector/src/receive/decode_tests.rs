@@ -1,13 +1,20 @@
 //! No bytes make the decoders panic, and both formats mean the same.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use super::*;
-use crate::Audit;
-use crate::TraceTree;
-use crate::retain::samples::{attribute, logs_request, record, span, text, trace_request};
+use crate::retain::samples::{Random, attribute, logs_request, record, span, text, trace_request};
+use crate::retain::{Capacity, Store};
+use crate::{Audit, TraceTree};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
+
+use crate::otlp::to_json;
 
 const LOGS_JSON: &str = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name",
 "value":{"stringValue":"shop"}}]},"scopeLogs":[{"scope":{"name":"shop","version":"1"},"logRecords":
@@ -25,39 +32,68 @@ const METRICS_JSON: &str = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{
 {"dataPoints":[{"asInt":"5"},{"asDouble":1.5}],"isMonotonic":true}},{"histogram":{"dataPoints":
 [{"count":"2","bucketCounts":["1","1"],"explicitBounds":[1.0]}]}}]}]}]}"#;
 
-#[test]
-fn json_and_protobuf_of_one_request_give_the_same_records() {
-    let value = serde_json::from_str(LOGS_JSON).unwrap();
-    let request = json::logs_request(&value).unwrap();
-    let from_json = super::json(Signal::Logs, LOGS_JSON.as_bytes()).unwrap();
-    let from_protobuf = protobuf(Signal::Logs, &request.encode_to_vec()).unwrap();
-    // By their text, because NaN is not equal to itself.
-    assert_eq!(format!("{from_json:?}"), format!("{from_protobuf:?}"));
+fn protobuf(signal: Signal, bytes: &[u8]) -> Result<Indexed, Refusal> {
+    let bytes = Bytes::copy_from_slice(bytes);
+    decode(signal, Protocol::HttpProtobuf, bytes, usize::MAX)
+}
+
+fn json(signal: Signal, bytes: &[u8]) -> Result<Indexed, Refusal> {
+    let bytes = Bytes::copy_from_slice(bytes);
+    decode(signal, Protocol::HttpJson, bytes, usize::MAX)
+}
+
+/// What prost makes of the bytes, as text, because NaN is not equal to itself.
+fn by_prost(signal: Signal, bytes: &[u8]) -> Result<String, prost::DecodeError> {
+    fn text<M: prost::Message + Default + std::fmt::Debug>(
+        bytes: &[u8],
+    ) -> Result<String, prost::DecodeError> {
+        M::decode(bytes).map(|message| format!("{message:?}"))
+    }
+    match signal {
+        Signal::Logs => text::<ExportLogsServiceRequest>(bytes),
+        Signal::Traces => text::<ExportTraceServiceRequest>(bytes),
+        Signal::Metrics => text::<ExportMetricsServiceRequest>(bytes),
+    }
+}
+
+fn protobuf_of(signal: Signal, json: &str) -> Vec<u8> {
+    from_json::convert(schema(signal), json.as_bytes()).unwrap()
 }
 
 #[test]
 fn nesting_without_end_is_refused() {
-    let mut deep = String::new();
-    for _ in 0..100_000 {
-        deep.push_str(r#"{"resourceLogs":["#);
-    }
-    let refusal = super::json(Signal::Logs, deep.as_bytes()).unwrap_err();
+    let deep = format!(
+        "{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"body\":{}",
+        "{\"arrayValue\":{\"values\":[".repeat(100_000)
+    );
+    let refusal = json(Signal::Logs, deep.as_bytes()).unwrap_err();
     assert_eq!(refusal.reason, Reason::Payload);
     assert!(
         refusal.message.contains("recursion limit"),
         "{}",
         refusal.message
     );
+    // What nobody knows is skipped, however deep.
+    let unknown = format!("{{\"unknown\":{}", "[".repeat(100_000));
+    assert!(json(Signal::Logs, unknown.as_bytes()).is_err());
 
     // The bytes are written from the inside out: prost's own encoder would recurse.
-    let mut value = Vec::new();
-    for _ in 0..10_000 {
-        value = nest(5, &nest(1, &value)); // AnyValue { array_value { values } }
+    for (levels, is_accepted) in [(20, true), (10_000, false)] {
+        let mut value = Vec::new();
+        for _ in 0..levels {
+            value = nest(5, &nest(1, &value)); // AnyValue { array_value { values } }
+        }
+        let records = nest(1, &nest(2, &nest(2, &nest(5, &value))));
+        assert_eq!(by_prost(Signal::Logs, &records).is_ok(), is_accepted);
+        match protobuf(Signal::Logs, &records) {
+            Ok(_) => assert!(is_accepted),
+            Err(refusal) => {
+                assert!(!is_accepted);
+                assert_eq!(refusal.reason, Reason::Payload);
+                assert!(refusal.message.contains("recursion"), "{}", refusal.message);
+            }
+        }
     }
-    let records = nest(1, &nest(2, &nest(2, &nest(5, &value))));
-    let refusal = protobuf(Signal::Logs, &records).unwrap_err();
-    assert_eq!(refusal.reason, Reason::Payload);
-    assert!(refusal.message.contains("recursion"), "{}", refusal.message);
 }
 
 fn nest(field: u8, inside: &[u8]) -> Vec<u8> {
@@ -68,7 +104,25 @@ fn nest(field: u8, inside: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn mutated_requests_never_panic() {
+fn the_deepest_nesting_that_prost_takes_is_taken_and_one_more_is_not() {
+    let verdicts: Vec<_> = (30..60)
+        .map(|levels| {
+            let mut value = Vec::new();
+            for _ in 0..levels {
+                value = nest(5, &nest(1, &value));
+            }
+            // Also a group of an unknown field at the deepest place.
+            let records = nest(1, &nest(2, &nest(2, &nest(5, &value))));
+            let ours = protobuf(Signal::Logs, &records).is_ok();
+            assert_eq!(ours, by_prost(Signal::Logs, &records).is_ok(), "{levels}");
+            ours
+        })
+        .collect();
+    assert!(verdicts.contains(&true) && verdicts.contains(&false));
+}
+
+#[test]
+fn mutated_requests_are_taken_as_prost_takes_them_and_never_panic() {
     let nested = Value::KvlistValue(KeyValueList {
         values: vec![attribute(
             "in",
@@ -84,14 +138,12 @@ fn mutated_requests_never_panic() {
     ];
     let logs = logs_request(vec![log, record("two", 6, 0, 0)]).encode_to_vec();
     let spans = trace_request(vec![span("a", 1, 1, 1, 0), span("b", 2, 1, 2, 1)]).encode_to_vec();
-    let metrics = {
-        let value = serde_json::from_str(METRICS_JSON).unwrap();
-        json::metrics_request(&value).unwrap().encode_to_vec()
-    };
     let protobufs = [
         (Signal::Logs, logs),
+        (Signal::Logs, protobuf_of(Signal::Logs, LOGS_JSON)),
         (Signal::Traces, spans),
-        (Signal::Metrics, metrics),
+        (Signal::Traces, protobuf_of(Signal::Traces, TRACE_JSON)),
+        (Signal::Metrics, protobuf_of(Signal::Metrics, METRICS_JSON)),
     ];
     let jsons = [
         (Signal::Logs, LOGS_JSON),
@@ -100,14 +152,33 @@ fn mutated_requests_never_panic() {
     ];
     let mut random = Random(0x5eed);
     let mut accepted = [0, 0];
-    for _ in 0..4_000 {
+    for _ in 0..2_000 {
         for (signal, bytes) in &protobufs {
-            let mutated = random.mutate(bytes, &[0, 1, 0x0a, 0x12, 0x7f, 0x80, 0xff]);
-            accepted[0] += usize::from(exercise(protobuf(*signal, &mutated)));
+            let mutated = random.mutate(bytes, &[0, 1, 0x0a, 0x0b, 0x0c, 0x12, 0x7f, 0x80, 0xff]);
+            let ours = protobuf(*signal, &mutated);
+            let theirs = by_prost(*signal, &mutated);
+            assert_eq!(
+                ours.is_ok(),
+                theirs.is_ok(),
+                "{signal} {mutated:?} {theirs:?}"
+            );
+            if let Ok(theirs) = theirs {
+                // Written as JSON and read again it is still the same.
+                let mut written = Vec::new();
+                to_json::message(schema(*signal), &mutated, &mut written);
+                let again = from_json::convert(schema(*signal), &written)
+                    .unwrap_or_else(|e| panic!("{e} {}", String::from_utf8_lossy(&written)));
+                assert_eq!(by_prost(*signal, &again).unwrap(), theirs, "{mutated:?}");
+            }
+            accepted[0] += usize::from(exercise(ours));
         }
         for (signal, text) in &jsons {
             let mutated = random.mutate(text.as_bytes(), b"{}[]\",:0-eN\\n");
-            accepted[1] += usize::from(exercise(super::json(*signal, &mutated)));
+            let ours = json(*signal, &mutated);
+            if let Ok(indexed) = &ours {
+                assert!(by_prost(*signal, &indexed.chunk.bytes).is_ok());
+            }
+            accepted[1] += usize::from(exercise(ours));
         }
     }
     // Were none accepted, the tree and the audit would not have seen a mutant.
@@ -115,21 +186,19 @@ fn mutated_requests_never_panic() {
 }
 
 /// Also draws and audits what was decoded: they take what any sender sends.
-fn exercise(decoded: Result<Batch, Refusal>) -> bool {
+fn exercise(decoded: Result<Indexed, Refusal>) -> bool {
     match decoded {
-        Ok(Batch::Logs(logs)) => {
-            let logs: Vec<_> = logs.into_iter().map(|(log, _)| log).collect();
-            let audit = Audit::of(&logs, &[]);
+        Ok(indexed) => {
+            let store = Store::new(Capacity::default(), false);
+            let items = indexed.chunk.heads.len();
+            store.accept(indexed, None);
+            let (logs, spans) = (store.logs(), store.spans());
+            let audit = Audit::of(&logs, &spans);
             assert_eq!(audit.linked + audit.unlinked + audit.orphaned, logs.len());
-            assert!(!TraceTree::of(&logs, &[]).as_str().is_empty());
+            assert!(!TraceTree::of(&logs, &spans).as_str().is_empty());
+            assert!(logs.len().max(spans.len()) <= items);
             true
         }
-        Ok(Batch::Spans(spans)) => {
-            let spans: Vec<_> = spans.into_iter().map(|(span, _)| span).collect();
-            assert!(!TraceTree::of(&[], &spans).as_str().is_empty());
-            Audit::of(&[], &spans).spans == spans.len()
-        }
-        Ok(Batch::DataPoints(_)) => true,
         Err(refusal) => {
             assert_eq!(refusal.reason, Reason::Payload);
             false
@@ -137,43 +206,14 @@ fn exercise(decoded: Result<Batch, Refusal>) -> bool {
     }
 }
 
-/// The generator `SplitMix64`: enough randomness for mutations, and the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % (n.max(1) as u64)).unwrap()
-    }
-
-    /// Changes, inserts, removes, repeats or cuts at one to three places.
-    fn mutate(&mut self, bytes: &[u8], favourites: &[u8]) -> Vec<u8> {
-        let mut bytes = bytes.to_vec();
-        for _ in 0..=self.below(3) {
-            let at = self.below(bytes.len());
-            let favourite = favourites[self.below(favourites.len())];
-            match self.below(6) {
-                0 if at < bytes.len() => bytes[at] = favourite,
-                1 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-                2 => bytes.insert(at, favourite),
-                3 if at < bytes.len() => {
-                    bytes.remove(at);
-                }
-                4 => {
-                    let end = (at + self.below(40)).min(bytes.len());
-                    let piece = bytes[at..end].to_vec();
-                    bytes.splice(at..at, piece);
-                }
-                _ => bytes.truncate(at.max(bytes.len() / 2)),
-            }
-        }
-        bytes
-    }
+#[test]
+fn items_beyond_the_limit_are_counted_and_the_last_are_kept() {
+    let records = (1..=10).map(|n| record(&n.to_string(), n, 0, 0)).collect();
+    let bytes = logs_request(records).encode_to_vec();
+    let indexed = decode(Signal::Logs, Protocol::Grpc, bytes.into(), 3).unwrap();
+    assert_eq!(indexed.left_out, 7);
+    let times: Vec<_> = indexed.chunk.heads.iter().map(|head| head.time).collect();
+    assert_eq!(times, [8, 9, 10]);
+    let view = Arc::new(indexed.chunk).view();
+    assert_eq!(view.chunk.origins.len(), 1);
 }

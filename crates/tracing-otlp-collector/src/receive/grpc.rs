@@ -38,9 +38,10 @@ pub(super) async fn answer(request: Request<Incoming>, intake: &Intake) -> Respo
 }
 
 async fn take_in(parts: &Parts, incoming: &mut Incoming, intake: &Intake) -> Result<(), Refusal> {
+    let path = parts.uri.path();
     let read = async {
-        let signal = Signal::of_grpc_method(parts.uri.path()).ok_or_else(|| {
-            let message = format!("unknown method {}", parts.uri.path());
+        let signal = Signal::of_grpc_method(path).ok_or_else(|| {
+            let message = format!("unknown method {path}");
             Refusal::new(Reason::UnknownPath, message)
         })?;
         let named = Encoding::of_header(parts.headers.get(GRPC_ENCODING))?;
@@ -59,12 +60,15 @@ async fn take_in(parts: &Parts, incoming: &mut Incoming, intake: &Intake) -> Res
             protocol: Protocol::Grpc,
             encoding,
             headers: &parts.headers,
+            path,
             packed,
             wire_size,
         })
     };
-    let arrived = read.await.inspect_err(|_: &Refusal| intake.refused())?;
-    intake.take(arrived)
+    let arrived = read.await.inspect_err(|refusal: &Refusal| {
+        intake.refused(refusal, path, Some(Protocol::Grpc), &parts.headers);
+    })?;
+    intake.take(&arrived)
 }
 
 /// Takes the one message out of its frame, with the encoding that it really has.

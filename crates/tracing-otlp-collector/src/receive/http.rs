@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use prost::Message as _;
@@ -32,6 +32,21 @@ pub(super) async fn answer(request: Request<Incoming>, intake: &Intake) -> Respo
     }
 }
 
+/// Takes the logs that a web page sends: what `/v1/logs` takes, under another name.
+pub(crate) async fn browser_logs(
+    parts: &Parts,
+    mut incoming: Incoming,
+    intake: &Intake,
+) -> Response<Answer> {
+    let format = Format::of(&parts.headers);
+    let mut parts = parts.clone();
+    parts.uri = Uri::from_static("/v1/logs");
+    match take_in(&parts, format, &mut incoming, intake).await {
+        Ok(()) => success(format),
+        Err(refusal) => refused(&refusal, format),
+    }
+}
+
 async fn take_in(
     parts: &Parts,
     format: Option<Format>,
@@ -43,12 +58,16 @@ async fn take_in(
         let packed = intake.read(incoming, 0).await?;
         Ok((signal, format, encoding, packed))
     };
-    let (signal, format, encoding, packed) = read.await.inspect_err(|_| intake.refused())?;
-    intake.take(Arrived {
+    let path = parts.uri.path();
+    let (signal, format, encoding, packed) = read.await.inspect_err(|refusal| {
+        intake.refused(refusal, path, format.map(Format::protocol), &parts.headers);
+    })?;
+    intake.take(&Arrived {
         signal,
         protocol: format.protocol(),
         encoding,
         headers: &parts.headers,
+        path,
         wire_size: packed.len(),
         packed,
     })

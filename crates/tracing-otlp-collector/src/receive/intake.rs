@@ -1,4 +1,4 @@
-//! What every request goes through once its protocol is known: unpack, decode, hand over, count.
+//! What every request goes through once its protocol is known: unpack, check, write, hand over, count.
 //!
 //! It stands between the two protocols and `retain`; both call it in the same way, so neither can
 //! forget a limit or a count.
@@ -8,16 +8,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 
-use super::refusal::Refusal;
+use super::refusal::{Reason, Refusal};
 use super::signal::{Protocol, Signal};
 use super::unpack::{Encoding, unpack};
 use super::{body, decode};
+use crate::retain::files::{FileWriter, FilesStatus};
+use crate::retain::index::Indexed;
 use crate::retain::{ReceivedRequest, Store};
 
 #[derive(Debug)]
 pub(crate) struct Intake {
     store: Arc<Store>,
     max_body: usize,
+    files: Option<FileWriter>,
 }
 
 /// A request whose body has been read from the wire.
@@ -26,13 +29,23 @@ pub(super) struct Arrived<'a> {
     pub(super) protocol: Protocol,
     pub(super) encoding: Option<Encoding>,
     pub(super) headers: &'a HeaderMap,
+    pub(super) path: &'a str,
     pub(super) packed: Bytes,
     pub(super) wire_size: usize,
 }
 
 impl Intake {
-    pub(crate) fn new(store: Arc<Store>, max_body: usize) -> Self {
-        Self { store, max_body }
+    pub(crate) fn new(store: Arc<Store>, max_body: usize, files: Option<FileWriter>) -> Self {
+        Self {
+            store,
+            max_body,
+            files,
+        }
+    }
+
+    /// How the files are doing, if there are any.
+    pub(crate) fn files(&self) -> Option<FilesStatus> {
+        self.files.as_ref().map(FileWriter::status)
     }
 
     /// The most bytes that a message may have.
@@ -49,21 +62,23 @@ impl Intake {
         body::read(incoming, self.max_body.saturating_add(overhead)).await
     }
 
-    /// Unpacks, decodes and stores; a refusal has not been counted yet unless it was kept.
-    pub(super) fn take(&self, arrived: Arrived<'_>) -> Result<(), Refusal> {
+    /// Unpacks, checks and stores, or counts and keeps the refusal.
+    pub(super) fn take(&self, arrived: &Arrived<'_>) -> Result<(), Refusal> {
         let Arrived {
             signal,
             protocol,
             encoding,
             headers,
-            packed,
+            path,
+            ref packed,
             wire_size,
-        } = arrived;
-        let bytes = unpack(encoding, packed, self.max_body).inspect_err(|_| self.refused())?;
-        let decoded = match protocol {
-            Protocol::HttpJson => decode::json(signal, &bytes),
-            Protocol::HttpProtobuf | Protocol::Grpc => decode::protobuf(signal, &bytes),
+        } = *arrived;
+        let rejected = |refusal: &Refusal| {
+            let rejected = refusal.rejected(path, Some(signal), Some(protocol));
+            rejected.with_headers(headers).with_body(packed)
         };
+        let bytes = unpack(encoding, packed.clone(), self.max_body)
+            .inspect_err(|refusal| self.store.refuse(None, rejected(refusal)))?;
         let request = self.store.keeps_requests().then(|| {
             let encoding = encoding.map(|encoding| encoding.name().to_owned());
             ReceivedRequest::new(
@@ -71,25 +86,48 @@ impl Intake {
                 protocol,
                 encoding,
                 headers.clone(),
-                bytes,
+                bytes.clone(),
                 wire_size,
             )
         });
+        let decoded = decode::decode(signal, protocol, bytes, self.store.limit(signal))
+            .and_then(|indexed| self.write(&indexed).map(|()| indexed));
         match decoded {
-            Ok(batch) => {
-                self.store.accept(batch, request);
+            Ok(indexed) => {
+                self.store.accept(indexed, request);
                 Ok(())
             }
             Err(refusal) => {
-                self.store
-                    .refuse(request.map(|r| r.with_refusal(refusal.message.clone())));
+                let request = request.map(|r| r.with_refusal(refusal.message.clone()));
+                self.store.refuse(request, rejected(&refusal));
                 Err(refusal)
             }
         }
     }
 
-    /// Counts a request that was refused before it came to [`take`](Self::take).
-    pub(super) fn refused(&self) {
-        self.store.refuse(None);
+    /// Writes it to a file, if there are files, before anybody is told that it was accepted.
+    fn write(&self, indexed: &Indexed) -> Result<(), Refusal> {
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
+        files.append(&indexed.chunk).map_err(|error| {
+            Refusal::new(
+                Reason::Unavailable,
+                format!("the request cannot be written to disk: {error}"),
+            )
+        })
+    }
+
+    /// Counts and keeps a request that was refused before it came to [`take`](Self::take).
+    pub(super) fn refused(
+        &self,
+        refusal: &Refusal,
+        path: &str,
+        protocol: Option<Protocol>,
+        headers: &HeaderMap,
+    ) {
+        let signal = Signal::of_http_path(path).or_else(|| Signal::of_grpc_method(path));
+        let rejected = refusal.rejected(path, signal, protocol);
+        self.store.refuse(None, rejected.with_headers(headers));
     }
 }

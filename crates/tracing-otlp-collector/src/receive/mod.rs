@@ -2,14 +2,13 @@
 //!
 //! It is the collector's first stop: `thread` owns the runtime, `serve` accepts connections, `http`
 //! and `grpc` speak the two protocols, `body` and `unpack` bound what a request may cost, `decode`
-//! reads protobuf and `json` reads JSON. Then `retain` takes over.
+//! makes protobuf of JSON and has it checked. Then `retain` takes over.
 
 mod body;
-mod decode;
+pub(crate) mod decode;
 mod grpc;
 mod http;
 mod intake;
-mod json;
 mod refusal;
 mod serve;
 mod signal;
@@ -18,5 +17,7 @@ mod unpack;
 
 pub use signal::{Protocol, Signal};
 
+pub(crate) use http::browser_logs;
 pub(crate) use intake::Intake;
+pub(crate) use serve::Answer;
 pub(crate) use thread::ReceiverThread;

@@ -2,11 +2,17 @@
 //!
 //! Every stage of `receive` may end in one; `http` and `grpc` turn it into an answer.
 
+use bytes::Bytes;
+
+use super::signal::{Protocol, Signal};
+use crate::retain::clock;
+use crate::retain::rejected::Rejected;
+
 /// A refusal with the sentence its sender gets to read.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     pub(super) reason: Reason,
-    pub(super) message: String,
+    pub(crate) message: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,8 @@ pub(super) enum Reason {
     Cardinality,
     /// The sender hung up in the middle.
     Broken,
+    /// It could not be kept as promised; the sender may try again.
+    Unavailable,
 }
 
 impl Refusal {
@@ -36,6 +44,27 @@ impl Refusal {
         Self {
             reason,
             message: message.into(),
+        }
+    }
+
+    /// What the dead-letter page keeps of it.
+    pub(super) fn rejected(
+        &self,
+        path: &str,
+        signal: Option<Signal>,
+        protocol: Option<Protocol>,
+    ) -> Rejected {
+        Rejected {
+            id: 0,
+            at: clock::now(),
+            signal,
+            protocol,
+            path: path.chars().take(MAX_PATH).collect(),
+            status: self.reason.http_status().as_u16(),
+            reason: self.message.clone(),
+            size: 0,
+            headers: Vec::new(),
+            body: Bytes::new(),
         }
     }
 
@@ -56,6 +85,7 @@ impl Reason {
             Self::ContentType | Self::Encoding => S::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => S::PAYLOAD_TOO_LARGE,
             Self::Payload | Self::Frame | Self::Cardinality | Self::Broken => S::BAD_REQUEST,
+            Self::Unavailable => S::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -70,6 +100,7 @@ impl Reason {
             Self::TooLarge => RESOURCE_EXHAUSTED,
             Self::Frame => INTERNAL,
             Self::Broken => CANCELLED,
+            Self::Unavailable => UNAVAILABLE,
         }
     }
 }
@@ -79,3 +110,5 @@ const INVALID_ARGUMENT: i32 = 3;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const UNIMPLEMENTED: i32 = 12;
 const INTERNAL: i32 = 13;
+const UNAVAILABLE: i32 = 14;
+const MAX_PATH: usize = 200;

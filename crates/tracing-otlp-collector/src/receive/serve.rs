@@ -4,7 +4,11 @@
 //! of a connection say which it is.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,50 +22,73 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::intake::Intake;
 use super::{grpc, http as otlp_http};
+use crate::api::{self, Site};
 
 /// The body of every answer.
-pub(super) type Answer = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type Answer = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Serves until `stop` is told or dropped, then gives requests in flight a second to finish.
 pub(super) async fn serve(
-    listener: TcpListener,
-    intake: Arc<Intake>,
+    listeners: Vec<TcpListener>,
+    site: Arc<Site>,
     mut stop: oneshot::Receiver<()>,
 ) {
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder.http2().timer(TokioTimer::new());
+    let mut turn = 0;
     loop {
         tokio::select! {
             biased;
             _ = &mut stop => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => spawn(stream, &builder, &graceful, &intake),
+            accepted = accept(&listeners, &mut turn) => match accepted {
+                Ok((stream, _)) => spawn(stream, &builder, &graceful, &site),
                 // Out of file handles, or a peer that left at once: neither may end the collector.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
         }
     }
-    drop(listener);
+    drop(listeners);
+    // Streams would never end by themselves.
+    site.stopping.send_replace(true);
     // Connections that need longer end with the runtime.
     let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+}
+
+/// The next connection on any of the ports.
+///
+/// Who is asked first changes with each `turn`, so that no port starves the others.
+async fn accept(
+    listeners: &[TcpListener],
+    turn: &mut usize,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    *turn = turn.wrapping_add(1);
+    poll_fn(|context| {
+        for nth in 0..listeners.len() {
+            let listener = &listeners[turn.wrapping_add(nth) % listeners.len()];
+            if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                return Poll::Ready(accepted);
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 fn spawn(
     stream: TcpStream,
     builder: &auto::Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
-    intake: &Arc<Intake>,
+    site: &Arc<Site>,
 ) {
     // Without it answers may wait for the peer's acknowledgement; that is all a failure costs.
     let _ = stream.set_nodelay(true);
-    let intake = Arc::clone(intake);
+    let site = Arc::clone(site);
     let service = service_fn(move |request| {
-        let intake = Arc::clone(&intake);
-        async move { Ok::<_, Infallible>(route(request, &intake).await) }
+        let site = Arc::clone(&site);
+        async move { Ok::<_, Infallible>(route(request, &site).await) }
     });
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
@@ -73,11 +100,13 @@ fn spawn(
     });
 }
 
-async fn route(request: Request<Incoming>, intake: &Intake) -> Response<Answer> {
+async fn route(request: Request<Incoming>, site: &Arc<Site>) -> Response<Answer> {
     if request.version() == Version::HTTP_2 && grpc::is_grpc(request.headers()) {
-        grpc::answer(request, intake).await
+        grpc::answer(request, &site.intake).await
+    } else if api::is_ours(request.method(), request.uri().path()) {
+        api::answer(request, site).await
     } else {
-        otlp_http::answer(request, intake).await
+        otlp_http::answer(request, &site.intake).await
     }
 }
 

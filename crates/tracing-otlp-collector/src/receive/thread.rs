@@ -14,14 +14,14 @@ use opentelemetry::Context;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use super::intake::Intake;
 use super::serve::serve;
 use crate::Error;
+use crate::api::Site;
 
 /// A handle on the thread; dropping it stops the thread.
 #[derive(Debug)]
 pub(crate) struct ReceiverThread {
-    local_addr: SocketAddr,
+    site: Arc<Site>,
     running: Mutex<Option<Running>>,
 }
 
@@ -34,11 +34,10 @@ struct Running {
 }
 
 impl ReceiverThread {
-    /// Binds the address and returns once the thread accepts connections.
-    pub(crate) fn start(address: SocketAddr, intake: Intake) -> Result<Self, Error> {
-        let listener = TcpListener::bind(address).map_err(|e| Error::bind(address, e))?;
-        let local_addr = listener.local_addr().map_err(Error::start)?;
-        listener.set_nonblocking(true).map_err(Error::start)?;
+    /// Returns once the thread accepts connections on these ports.
+    pub(crate) fn start(listeners: Vec<TcpListener>, site: Site) -> Result<Self, Error> {
+        let site = Arc::new(site);
+        let for_thread = Arc::clone(&site);
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let (ending, ended) = mpsc::channel::<()>();
@@ -46,7 +45,7 @@ impl ReceiverThread {
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
                 let _ending = ending;
-                run(listener, Arc::new(intake), stopped, &ready);
+                run(listeners, for_thread, stopped, &ready);
             })
             .map_err(Error::start)?;
         is_ready
@@ -54,7 +53,7 @@ impl ReceiverThread {
             .map_err(|_| Error::ended())?
             .map_err(Error::start)?;
         Ok(Self {
-            local_addr,
+            site,
             running: Mutex::new(Some(Running {
                 stop,
                 ended,
@@ -63,8 +62,9 @@ impl ReceiverThread {
         })
     }
 
-    pub(crate) fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    /// What is listened on, in the order it was asked for.
+    pub(crate) fn listening(&self) -> &[SocketAddr] {
+        &self.site.listening
     }
 
     /// Stops the thread and waits for its end, within a bound; does nothing the second time.
@@ -97,8 +97,8 @@ impl Drop for ReceiverThread {
 }
 
 fn run(
-    listener: TcpListener,
-    intake: Arc<Intake>,
+    listeners: Vec<TcpListener>,
+    site: Arc<Site>,
     stop: oneshot::Receiver<()>,
     ready: &mpsc::Sender<io::Result<()>>,
 ) {
@@ -108,6 +108,7 @@ fn run(
     let runtime = match builder
         .enable_all()
         .on_thread_start(suppress_for_good)
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
     {
         Ok(runtime) => runtime,
@@ -117,10 +118,17 @@ fn run(
         }
     };
     runtime.block_on(async {
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => {
+        let listeners: io::Result<Vec<_>> = listeners
+            .into_iter()
+            .map(|listener| {
+                listener.set_nonblocking(true)?;
+                tokio::net::TcpListener::from_std(listener)
+            })
+            .collect();
+        match listeners {
+            Ok(listeners) => {
                 let _ = ready.send(Ok(()));
-                serve(listener, intake, stop).await;
+                serve(listeners, site, stop).await;
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -135,5 +143,7 @@ fn suppress_for_good() {
     mem::forget(Context::enter_telemetry_suppressed_scope());
 }
 
+/// Threads that answer questions about what is kept.
+const BLOCKING_THREADS: usize = 8;
 const THREAD_NAME: &str = "otlp-collector";
 const STOP_BOUND: Duration = Duration::from_secs(3);

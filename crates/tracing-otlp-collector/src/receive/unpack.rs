@@ -11,6 +11,7 @@ use std::io::{self, Read};
 use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
+use super::decode::exact;
 use super::refusal::{Reason, Refusal};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(super) fn unpack(
     };
     match unpacked {
         Ok(bytes) if bytes.len() > limit => Err(Refusal::too_large(limit)),
-        Ok(bytes) => Ok(bytes.into()),
+        Ok(bytes) => Ok(exact(bytes)),
         Err(error) => {
             let message = format!("body is not valid {}: {error}", encoding.name());
             Err(Refusal::new(Reason::Payload, message))

@@ -22,12 +22,12 @@ pub(crate) fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// Writes the accessors that a record and a span share; `$item` is the field with the message.
+/// Writes the accessors that a record and a span share; `$item` is the method with the message.
 macro_rules! shared_accessors {
     ($item:ident) => {
         /// The attributes in the order they were sent.
         pub fn attributes(&self) -> &[KeyValue] {
-            &self.$item.attributes
+            &self.$item().attributes
         }
 
         /// The value of the first attribute with this key; `None` also when the value is empty.
@@ -66,22 +66,22 @@ macro_rules! shared_accessors {
 
         /// How many attributes the sender says it dropped.
         pub fn dropped_attributes_count(&self) -> u32 {
-            self.$item.dropped_attributes_count
+            self.$item().dropped_attributes_count
         }
 
         /// The trace id in hex, `None` when there is none.
         pub fn trace_id_hex(&self) -> Option<String> {
-            hex_or_none(&self.$item.trace_id)
+            hex_or_none(&self.$item().trace_id)
         }
 
         /// The span id in hex, `None` when there is none.
         pub fn span_id_hex(&self) -> Option<String> {
-            hex_or_none(&self.$item.span_id)
+            hex_or_none(&self.$item().span_id)
         }
 
         /// The resource's attributes, such as `service.name`.
         pub fn resource_attributes(&self) -> &[KeyValue] {
-            &self.origin.source.resource.attributes
+            &self.origin().source.resource.attributes
         }
 
         /// The value of the first resource attribute with this key.
@@ -96,27 +96,27 @@ macro_rules! shared_accessors {
 
         /// The schema URL of the resource, empty when there is none.
         pub fn resource_schema_url(&self) -> &str {
-            &self.origin.source.schema_url
+            &self.origin().source.schema_url
         }
 
         /// The name of the instrumentation scope, empty when there is none.
         pub fn scope_name(&self) -> &str {
-            &self.origin.scope.name
+            &self.origin().scope.name
         }
 
         /// The version of the instrumentation scope, empty when there is none.
         pub fn scope_version(&self) -> &str {
-            &self.origin.scope.version
+            &self.origin().scope.version
         }
 
         /// The attributes of the instrumentation scope.
         pub fn scope_attributes(&self) -> &[KeyValue] {
-            &self.origin.scope.attributes
+            &self.origin().scope.attributes
         }
 
         /// The schema URL of the scope, empty when there is none.
         pub fn scope_schema_url(&self) -> &str {
-            &self.origin.schema_url
+            &self.origin().schema_url
         }
     };
 }

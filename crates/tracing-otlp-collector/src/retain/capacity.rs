@@ -2,6 +2,9 @@
 //!
 //! It is read by the store on each arrival.
 
+use super::head::Head;
+use crate::Signal;
+
 /// How much a collector keeps; whatever is reached first makes the oldest leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -34,11 +37,22 @@ impl Capacity {
     /// Keeps at most about this many bytes of records, spans and requests together, 256 MiB by
     /// default.
     ///
-    /// Each counts with its encoded size, its share of its resource and scope, and a fixed
-    /// overhead; what goes over the limit is made up by the oldest of any kind.
+    /// A request's records are kept as the bytes they were sent in, with a small fixed head for each of
+    /// them; both count. What goes over the limit is made up by the oldest of any kind, one request
+    /// at a time. Metrics are bounded by this alone.
     pub fn with_bytes(mut self, bytes: usize) -> Self {
         self.bytes = bytes;
         self
+    }
+
+    /// The most items of a signal, also by what their heads would weigh.
+    pub(crate) fn items(&self, signal: Signal) -> usize {
+        let items = match signal {
+            Signal::Logs => self.records,
+            Signal::Traces => self.spans,
+            Signal::Metrics => usize::MAX,
+        };
+        items.min(self.bytes / size_of::<Head>())
     }
 }
 

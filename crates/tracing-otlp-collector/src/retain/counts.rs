@@ -18,7 +18,7 @@ pub struct Counts {
     pub logs: u64,
     /// Spans that arrived.
     pub spans: u64,
-    /// Data points of metrics that arrived; they are counted, not kept.
+    /// Data points of metrics that arrived.
     pub data_points: u64,
     /// Log records that left because the store was full.
     pub evicted_logs: u64,

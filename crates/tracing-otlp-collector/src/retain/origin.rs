@@ -1,16 +1,13 @@
-//! Where records come from: their resource and their scope, held once for all of them.
+//! Where records come from: their resource and their scope.
 //!
-//! `batch` makes one for each scope of a request; every record of that scope shares it, and the
-//! scopes of one resource share that.
-
-use std::sync::Arc;
+//! `view` makes one for each scope of a request that somebody looks at.
 
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Origin {
-    pub(crate) source: Arc<Source>,
+    pub(crate) source: Source,
     pub(crate) scope: InstrumentationScope,
     pub(crate) schema_url: String,
 }

@@ -102,6 +102,11 @@ impl ReceivedRequest {
     }
 }
 
+/// Whether a header's value is a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
+
 /// Headers whose values `Debug` does not show.
 const SECRETS: &[&str] = &[
     "authorization",

@@ -7,15 +7,31 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
 use super::*;
-use crate::retain::samples::{logs_request, record, span, trace_request};
-use crate::{Protocol, Signal};
+use crate::Protocol;
+use crate::retain::samples::{indexed_logs, indexed_spans, record, span};
 
-fn logs(bodies: &[&str]) -> Batch {
-    logs_request(bodies.iter().map(|body| record(body, 0, 0, 0)).collect()).into()
+fn logs(bodies: &[&str]) -> Indexed {
+    indexed_logs(bodies.iter().map(|body| record(body, 0, 0, 0)).collect())
 }
 
-fn spans(names: &[&str]) -> Batch {
-    trace_request(names.iter().map(|name| span(name, 0, 1, 1, 0)).collect()).into()
+fn spans(names: &[&str]) -> Indexed {
+    indexed_spans(names.iter().map(|name| span(name, 0, 1, 1, 0)).collect())
+}
+
+fn rejected(body: &[u8]) -> Rejected {
+    let rejected = Rejected {
+        id: 0,
+        at: 0,
+        signal: Some(Signal::Logs),
+        protocol: None,
+        path: "/v1/logs".to_owned(),
+        status: 400,
+        reason: "bad".to_owned(),
+        size: 0,
+        headers: vec![],
+        body: Bytes::new(),
+    };
+    rejected.with_body(body)
 }
 
 fn request(bytes: usize) -> ReceivedRequest {
@@ -78,27 +94,73 @@ fn an_item_larger_than_the_whole_budget_leaves_at_once() {
 }
 
 #[test]
-fn a_resource_shared_by_all_records_weighs_once() {
-    let mut request = logs_request((0..100).map(|_| record("x", 0, 0, 0)).collect());
-    let resource = request.resource_logs[0].resource.get_or_insert_default();
-    let value = crate::retain::samples::text(&"v".repeat(100_000))
-        .value
-        .unwrap();
-    resource
-        .attributes
-        .push(crate::retain::samples::attribute("k", value));
-    let Batch::Logs(logs) = Batch::from(request) else {
-        panic!("logs are logs")
-    };
-    let weight: usize = logs.iter().map(|(_, bytes)| bytes).sum();
-    assert!((100_000..160_000).contains(&weight), "{weight}");
+fn what_is_kept_weighs_its_bytes_and_a_fixed_head_for_each_record() {
+    // Nothing but two bytes a record: the worst that a sender can do.
+    let bytes = [0x0a, 0x08, 0x12, 0x06, 0x12, 0, 0x12, 0, 0x12, 0];
+    let indexed = super::super::index::index(Signal::Logs, bytes.to_vec().into(), 10).unwrap();
+    let weight = indexed.chunk.weight();
+    assert!(weight < 3 * 64 + 300, "{weight}");
+    let store = Store::new(Capacity::default().with_bytes(10 * weight), false);
+    for _ in 0..100 {
+        let bytes = bytes.to_vec().into();
+        store.accept(
+            super::super::index::index(Signal::Logs, bytes, 10).unwrap(),
+            None,
+        );
+    }
+    assert_eq!(store.logs().len(), 30);
+    assert_eq!(store.holdings().bytes, 10 * weight);
+}
+
+#[test]
+fn the_index_of_spans_shrinks_with_them() {
+    let store = Store::new(Capacity::default().with_spans(2), false);
+    let span_n = |n: u8| indexed_spans(vec![span("s", 0, 1, n, 0)]);
+    for n in 1..=3 {
+        store.accept(span_n(n), None);
+    }
+    let presence = |n: u8| store.presence(&([1; 16], [n; 8]));
+    assert_eq!(presence(1), Presence::Unknown);
+    assert_eq!(presence(2), Presence::Ended);
+    assert_eq!(presence(3), Presence::Ended);
+}
+
+#[test]
+fn refused_requests_are_kept_within_their_own_bound() {
+    let store = Store::new(Capacity::default().with_bytes(64_000), false);
+    store.accept(logs(&["stays"]), None);
+    for _ in 0..20 {
+        store.refuse(None, rejected(&[7; 500]));
+    }
+    let kept = store.rejected();
+    assert!((1..20).contains(&kept.len()), "{}", kept.len());
+    assert_eq!(kept.last().unwrap().id, 20);
+    assert_eq!(kept[0].body.len(), 500);
+    assert_eq!(store.counts().refused, 20);
+    assert_eq!(bodies(&store), ["stays"]);
+    assert!(store.holdings().bytes <= 64_000);
+    // One that is larger than the bound is counted only.
+    store.refuse(None, rejected(&[7; 5_000]));
+    assert_eq!(store.rejected().len(), 0);
+}
+
+#[test]
+fn order_numbers_run_through_all_signals_and_are_never_used_again() {
+    let store = Store::new(Capacity::default(), false);
+    store.accept(logs(&["a", "b"]), None);
+    store.accept(spans(&["c"]), None);
+    store.clear();
+    store.accept(logs(&["d"]), None);
+    let kept = store.after(&[Signal::Logs, Signal::Traces], 0, 10);
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].chunk.first, 4);
 }
 
 #[test]
 fn clear_forgets_everything_and_counts_from_zero() {
     let store = Store::new(Capacity::default(), true);
     store.accept(logs(&["a"]), Some(request(1)));
-    store.refuse(None);
+    store.refuse(None, rejected(b"x"));
     store.clear();
     assert_eq!(store.snapshot().0, Snapshot::default());
     assert_eq!(store.requests().len(), 0);

@@ -76,6 +76,15 @@ impl Ask {
         }
     }
 
+    pub(crate) fn get(path: &str) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.to_owned(),
+            headers: vec![],
+            body: Bytes::new(),
+        }
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
@@ -100,7 +109,10 @@ impl Ask {
             tokio::spawn(connection);
             client.send_request(request).await.unwrap()
         } else {
-            let request = request.header("host", to.to_string()).uri(&self.path);
+            let mut request = request.uri(&self.path);
+            if !self.headers.iter().any(|(name, _)| *name == "host") {
+                request = request.header("host", to.to_string());
+            }
             let (mut client, connection) = http1::handshake(stream).await.unwrap();
             tokio::spawn(connection);
             client
@@ -118,6 +130,34 @@ impl Ask {
             trailers,
         }
     }
+}
+
+/// Asks the API for JSON.
+pub(crate) fn ask(to: SocketAddr, path: &str) -> serde_json::Value {
+    let answer = run(Ask::get(path).send(to, Version::HTTP_11));
+    assert_eq!(answer.status, 200, "{path} {answer:?}");
+    assert_eq!(answer.header("content-type"), JSON);
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// Sends OTLP/JSON, which has to be accepted.
+pub(crate) fn post(to: SocketAddr, path: &str, json: &serde_json::Value) {
+    let ask = Ask::post(path, JSON, json.to_string());
+    let answer = run(ask.send(to, Version::HTTP_11));
+    assert_eq!(answer.status, 200, "{path} {answer:?}");
+}
+
+/// A request with these log records of one service.
+pub(crate) fn records(service: &str, records: &[serde_json::Value]) -> serde_json::Value {
+    serde_json::json!({ "resourceLogs": [{
+        "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": service } }] },
+        "scopeLogs": [{ "scope": { "name": "s" }, "logRecords": records }],
+    }] })
+}
+
+/// A request with these spans.
+pub(crate) fn spans(spans: &[serde_json::Value]) -> serde_json::Value {
+    serde_json::json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] })
 }
 
 /// Packs with the encoders that senders use.

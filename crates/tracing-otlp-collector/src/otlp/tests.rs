@@ -1,12 +1,37 @@
-//! What real senders write, and what must be refused with the path of the bad field.
+//! What real senders write, what must be refused with the path of the bad field, and that all forms
+//! of a message mean the same.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as V;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::{metric::Data, number_data_point as number};
+use prost::Message as _;
 use serde_json::{Value, json};
 
-use super::*;
+use super::from_json::convert;
+use super::schema::{LOGS_REQUEST, METRICS_REQUEST, Message, TRACE_REQUEST};
+use super::{check, to_json};
+
+fn read<M: prost::Message + Default>(schema: &'static Message, json: &Value) -> Result<M, String> {
+    let bytes = convert(schema, &serde_json::to_vec(json).unwrap())?;
+    check::check(schema, &bytes).unwrap();
+    let message = M::decode(&*bytes).unwrap();
+    Ok(message)
+}
+
+fn logs_request(json: &Value) -> Result<ExportLogsServiceRequest, String> {
+    read(&LOGS_REQUEST, json)
+}
+
+fn trace_request(json: &Value) -> Result<ExportTraceServiceRequest, String> {
+    read(&TRACE_REQUEST, json)
+}
+
+fn metrics_request(json: &Value) -> Result<ExportMetricsServiceRequest, String> {
+    read(&METRICS_REQUEST, json)
+}
 
 fn request_with(record: &Value) -> Value {
     json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] })
@@ -18,7 +43,7 @@ fn record(record: &Value) -> LogRecord {
 }
 
 fn problem(record: &Value) -> String {
-    let error = logs_request(&request_with(record)).unwrap_err().to_string();
+    let error = logs_request(&request_with(record)).unwrap_err();
     let record_path = "resourceLogs[0].scopeLogs[0].logRecords[0]";
     error
         .strip_prefix(record_path)
@@ -259,7 +284,7 @@ fn what_cannot_be_read_is_named_by_its_path() {
     for (record, expected) in cases {
         assert_eq!(problem(&record), expected, "{record}");
     }
-    let error = logs_request(&json!([1])).unwrap_err().to_string();
+    let error = logs_request(&json!([1])).unwrap_err();
     assert_eq!(error, "expected an object, found a list");
 }
 
@@ -294,10 +319,6 @@ fn every_kind_of_metric_is_read() {
         { "name": "empty" },
     ] }] }] }))
     .unwrap();
-    let crate::retain::Batch::DataPoints(points) = request.clone().into() else {
-        panic!("metrics are data points")
-    };
-    assert_eq!(points, 5);
     let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
     let Some(Data::Sum(sum)) = &metrics[1].data else {
         panic!("{:?}", metrics[1])
@@ -322,4 +343,62 @@ fn every_kind_of_metric_is_read() {
         [7]
     );
     assert_eq!(metrics[5].data, None);
+}
+
+#[test]
+fn a_message_in_parts_is_written_as_the_one_that_prost_reads() {
+    // Twice the resource, a body in two choices and then a list in two parts, a scalar twice.
+    let part = |number: u8, inside: &[u8]| {
+        let mut part = vec![number << 3 | 2, u8::try_from(inside.len()).unwrap()];
+        part.extend_from_slice(inside);
+        part
+    };
+    let text = |number: u8, text: &str| part(number, text.as_bytes());
+    let value = |text_: &str| text(1, text_);
+    let list = |text_: &str| part(5, &part(1, &value(text_)));
+    let body = [value("lost"), list("a"), list("b")].concat();
+    let record = [text(3, "first"), part(5, &body), text(3, "last")].concat();
+    let resource = |key: &str| part(1, &part(1, &text(1, key)));
+    let scopes = part(2, &part(2, &record));
+    let bytes = part(1, &[resource("k1"), scopes, resource("k2")].concat());
+    check::check(&LOGS_REQUEST, &bytes).unwrap();
+    let mut out = Vec::new();
+    to_json::message(&LOGS_REQUEST, &bytes, &mut out);
+    let written: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(
+        written,
+        json!({ "resourceLogs": [{
+            "resource": { "attributes": [{ "key": "k1" }, { "key": "k2" }] },
+            "scopeLogs": [{ "logRecords": [{ "severityText": "last", "body": { "arrayValue": {
+                "values": [{ "stringValue": "a" }, { "stringValue": "b" }],
+            } } }] }],
+        }] })
+    );
+    let read = logs_request(&written).unwrap();
+    assert_eq!(read, ExportLogsServiceRequest::decode(&*bytes).unwrap());
+}
+
+#[test]
+fn json_is_written_as_the_specification_has_it() {
+    let written = json!({ "resourceLogs": [{ "resource": {}, "scopeLogs": [{
+        "scope": { "name": "s\"\\\n\u{1}é", "version": "" },
+        "logRecords": [{
+            "timeUnixNano": "18446744073709551615", "severityNumber": 9, "flags": 4_294_967_295_u32,
+            "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
+            "body": { "kvlistValue": { "values": [
+                { "key": "int", "value": { "intValue": "-9223372036854775808" } },
+                { "key": "double", "value": { "doubleValue": 1e300 } },
+                { "key": "nan", "value": { "doubleValue": "NaN" } },
+                { "key": "less", "value": { "doubleValue": "-Infinity" } },
+                { "key": "bytes", "value": { "bytesValue": "+/8=" } },
+                { "key": "bool", "value": { "boolValue": false } },
+                { "key": "empty", "value": {} },
+                { "key": "list", "value": { "arrayValue": { "values": [{}] } } },
+            ] } },
+        }],
+    }] }] });
+    let bytes = convert(&LOGS_REQUEST, &serde_json::to_vec(&written).unwrap()).unwrap();
+    let mut out = Vec::new();
+    to_json::message(&LOGS_REQUEST, &bytes, &mut out);
+    assert_eq!(serde_json::from_slice::<Value>(&out).unwrap(), written);
 }

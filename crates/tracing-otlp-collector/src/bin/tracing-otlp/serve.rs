@@ -1,0 +1,130 @@
+//! Runs the collector until it is told to end.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tracing_otlp_collector::{Capacity, Collector, Files};
+
+use crate::args::Serve;
+use crate::out::{Trouble, complain, line};
+
+pub(crate) fn run(args: &Serve) -> Result<ExitCode, Trouble> {
+    let collector = start(args)?;
+    announce(&collector, args)?;
+    if let Some(file) = &args.port_file {
+        write_ports(&collector, file)?;
+    }
+    wait_for_the_end()?;
+    collector
+        .shutdown()
+        .map_err(|error| Trouble::new(describe(&error)))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(args: &Serve) -> Result<Collector, Trouble> {
+    let capacity = Capacity::default()
+        .with_records(usize::MAX)
+        .with_spans(usize::MAX)
+        .with_bytes(args.memory);
+    let mut builder = Collector::builder()
+        .with_address(args.grpc)
+        .with_another_address(args.http)
+        .with_free_ports_if_taken(!args.fixed_ports)
+        .with_capacity(capacity)
+        .with_max_body(args.max_body);
+    for origin in &args.allow_origin {
+        builder = builder.with_allowed_origin(origin);
+    }
+    for host in &args.allow_host {
+        builder = builder.with_allowed_host(host);
+    }
+    if let Some(dir) = &args.dir {
+        let files = Files::in_dir(dir)
+            .with_max_bytes(args.file_size as u64)
+            .with_max_age(args.file_age)
+            .with_max_files(args.file_count)
+            .with_sync_every(args.sync_every);
+        builder = builder.with_files(files);
+    }
+    builder
+        .start()
+        .map_err(|error| Trouble::new(describe(&error)))
+}
+
+fn announce(collector: &Collector, args: &Serve) -> Result<(), Trouble> {
+    let wanted = [args.grpc, args.http];
+    for (wanted, got) in wanted.iter().zip(collector.local_addrs()) {
+        if wanted.port() != 0 && wanted.port() != got.port() {
+            complain(format!(
+                "port {} is taken, listening on {} instead: point senders there",
+                wanted.port(),
+                got.port()
+            ));
+        }
+        line(format!("OTLP over gRPC and HTTP  http://{got}"))?;
+        if !got.ip().is_loopback() {
+            complain(format!(
+                "{got} can be reached from other machines, and nobody is asked for a password"
+            ));
+        }
+    }
+    line(format!("Viewer                   {}/", viewer(collector)))
+}
+
+/// The URL of the last address, which is `--http`.
+fn viewer(collector: &Collector) -> String {
+    let address = collector.local_addrs().last().copied();
+    format!("http://{}", address.unwrap_or(collector.local_addr()))
+}
+
+/// Written beside its place first, so that nobody reads half of it.
+fn write_ports(collector: &Collector, file: &Path) -> Result<(), Trouble> {
+    let endpoints: Vec<_> = collector
+        .local_addrs()
+        .iter()
+        .map(|address| format!("http://{address}"))
+        .collect();
+    let ports = serde_json::json!({
+        "pid": std::process::id(),
+        "endpoints": endpoints,
+        "viewer": format!("{}/", viewer(collector)),
+    });
+    let fail = |error: std::io::Error| Trouble::new(format!("{}: {error}", file.display()));
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".part");
+    fs::write(&beside, format!("{ports}\n")).map_err(fail)?;
+    fs::rename(&beside, file).map_err(fail)
+}
+
+fn wait_for_the_end() -> Result<(), Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    runtime.block_on(async {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::select! {
+                pressed = tokio::signal::ctrl_c() => pressed?,
+                _ = terminate.recv() => {}
+            }
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await?;
+        Ok(())
+    })
+}
+
+/// An error with all its reasons on one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(reason) = source {
+        text.push_str(": ");
+        text.push_str(&reason.to_string());
+        source = reason.source();
+    }
+    text
+}

@@ -1,0 +1,116 @@
+//! Reads the files back into the store at the start.
+//!
+//! The three signals are read side by side, the older request first, so that what is kept stands in
+//! about the order that it arrived in.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use super::folder::files;
+use super::writer::SIGNALS;
+use crate::receive::decode::decode;
+use crate::retain::index::Indexed;
+use crate::retain::{Store, clock};
+use crate::{Protocol, Signal};
+
+/// Returns the number of lines that could not be read.
+pub(crate) fn replay(dir: &Path, store: &Store) -> io::Result<u64> {
+    let now = clock::now();
+    let mut tapes = Vec::new();
+    for signal in SIGNALS {
+        let files = newest(files(dir, signal)?, store.holdings().capacity)?;
+        tapes.push(Tape {
+            signal,
+            files: files.into_iter(),
+            open: None,
+            head: None,
+            unread: 0,
+        });
+    }
+    for tape in &mut tapes {
+        tape.next(store, now)?;
+    }
+    // Never backwards: what is read from files arrived one after the other.
+    let mut latest = 0;
+    while let Some(tape) = tapes
+        .iter_mut()
+        .filter(|tape| tape.head.is_some())
+        .min_by_key(|tape| tape.head.as_ref().map_or(u64::MAX, |(time, _)| *time))
+    {
+        if let Some((time, indexed)) = tape.head.take() {
+            latest = time.max(latest);
+            store.accept_at(indexed, None, latest);
+        }
+        tape.next(store, now)?;
+    }
+    store.count_from_zero();
+    Ok(tapes.iter().map(|tape| tape.unread).sum())
+}
+
+/// The newest files whose records may fit into memory.
+///
+/// A line of JSON is about three times as long as the protobuf that it becomes.
+fn newest(files: Vec<PathBuf>, capacity: usize) -> io::Result<Vec<PathBuf>> {
+    let mut room = (capacity as u64).saturating_mul(4);
+    let mut wanted = Vec::new();
+    for file in files.into_iter().rev() {
+        let bytes = file.metadata()?.len();
+        wanted.push(file);
+        match room.checked_sub(bytes) {
+            Some(left) => room = left,
+            None => break,
+        }
+    }
+    wanted.reverse();
+    Ok(wanted)
+}
+
+/// The requests of one signal, one after the other.
+struct Tape {
+    signal: Signal,
+    files: vec::IntoIter<PathBuf>,
+    open: Option<BufReader<File>>,
+    /// The next request and about when it arrived.
+    head: Option<(u64, Indexed)>,
+    unread: u64,
+}
+
+impl Tape {
+    fn next(&mut self, store: &Store, now: u64) -> io::Result<()> {
+        let mut line = Vec::new();
+        loop {
+            let Some(reader) = &mut self.open else {
+                let Some(file) = self.files.next() else {
+                    return Ok(());
+                };
+                self.open = Some(BufReader::new(File::open(file)?));
+                continue;
+            };
+            line.clear();
+            reader.take(MAX_LINE).read_until(b'\n', &mut line)?;
+            if line.is_empty() {
+                self.open = None;
+                continue;
+            }
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let line = std::mem::take(&mut line);
+            let limit = store.limit(self.signal);
+            match decode(self.signal, Protocol::HttpJson, line.into(), limit) {
+                Ok(indexed) => {
+                    // No line says when it arrived; its newest record is not far from that.
+                    let time = indexed.chunk.times.1.min(now);
+                    self.head = Some((time, indexed));
+                    return Ok(());
+                }
+                Err(_) => self.unread += 1,
+            }
+        }
+    }
+}
+
+/// No line that was written is longer.
+const MAX_LINE: u64 = 1024 * 1024 * 1024;

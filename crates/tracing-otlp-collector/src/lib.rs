@@ -26,6 +26,8 @@
 
 mod audit;
 mod builder;
+#[cfg(unix)]
+mod child;
 mod collector;
 mod error;
 mod receive;
@@ -34,6 +36,11 @@ mod show;
 
 pub use audit::{Audit, Orphan, OrphanReason, OrphanSpan};
 pub use builder::Builder;
+#[cfg(unix)]
+pub use child::{
+    CollectorConfig, CollectorProcess, CollectorProcessBuilder, Destination, ProcessState,
+    RestartPolicy,
+};
 pub use collector::Collector;
 pub use error::Error;
 pub use receive::{Protocol, Signal};

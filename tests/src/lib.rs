@@ -22,5 +22,6 @@ pub mod http;
 pub mod model;
 pub mod peers;
 pub mod places;
+pub mod quickstart;
 pub mod scenario;
 pub mod victim;

@@ -143,7 +143,10 @@ impl Destination {
         Self::new(Kind::OtlpGrpc, endpoint.into())
     }
 
-    /// OTLP/JSON, one request a line. The collector needs the `file` exporter, which the
+    /// OTLP/JSON, one request a line, in a file for each signal: `telemetry.jsonl` becomes
+    /// `telemetry-logs.jsonl`, `telemetry-traces.jsonl` and `telemetry-metrics.jsonl`.
+    ///
+    /// What is in them stays; nothing removes them. The collector needs the `file` exporter, which the
     /// `contrib` distribution has.
     pub fn file(path: impl Into<String>) -> Self {
         Self::new(Kind::File, path.into())

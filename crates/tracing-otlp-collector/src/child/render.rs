@@ -41,15 +41,22 @@ pub(super) fn render(config: &CollectorConfig, facts: &Facts, ports: &Ports) -> 
         .collect();
 
     let mut exporters = Map::new();
-    for (index, destination) in destinations(config).iter().enumerate() {
-        let name = format!("{}/{index}", facts.exporter(destination.kind));
-        exporters.insert(name, exporter(destination));
+    let mut pipelines = Map::new();
+    for signal in ["logs", "traces", "metrics"] {
+        let mut names = Vec::new();
+        for (index, destination) in destinations(config).iter().enumerate() {
+            let mut name = format!("{}/{index}", facts.exporter(destination.kind));
+            if destination.kind == Kind::File {
+                // Pipelines that share a file exporter lose at the end what they still hold: it
+                // closes with the first of them (seen in v0.161).
+                name = format!("{name}-{signal}");
+            }
+            exporters.insert(name.clone(), exporter(destination, signal));
+            names.push(name);
+        }
+        let pipeline = json!({"receivers": ["otlp"], "processors": order, "exporters": names});
+        pipelines.insert(signal.to_owned(), pipeline);
     }
-    let pipeline = json!({
-        "receivers": ["otlp"],
-        "processors": order,
-        "exporters": exporters.keys().collect::<Vec<_>>(),
-    });
 
     let mut rendered = json!({
         "receivers": {"otlp": {"protocols": {
@@ -64,7 +71,7 @@ pub(super) fn render(config: &CollectorConfig, facts: &Facts, ports: &Ports) -> 
         "service": {
             // Its own metrics would take port 8888.
             "telemetry": {"metrics": {"level": "none"}},
-            "pipelines": {"logs": pipeline, "traces": pipeline, "metrics": pipeline},
+            "pipelines": pipelines,
         },
     });
     if facts.has_health_check() {
@@ -97,10 +104,14 @@ fn destinations(config: &CollectorConfig) -> Vec<Destination> {
     }
 }
 
-fn exporter(destination: &Destination) -> Value {
+fn exporter(destination: &Destination, signal: &str) -> Value {
     let target = literal(&destination.target);
     let mut rendered = match destination.kind {
-        Kind::File => return json!({"path": target}),
+        Kind::File => {
+            let path = literal(&file_of(&destination.target, signal));
+            // Otherwise each start, a restart too, would empty the file.
+            return json!({"path": path, "append": true});
+        }
         Kind::Debug => return json!({"verbosity": "basic"}),
         Kind::OtlpHttp => json!({"endpoint": target}),
         Kind::OtlpGrpc => {
@@ -122,6 +133,19 @@ fn exporter(destination: &Destination) -> Value {
     rendered
 }
 
+/// `telemetry.jsonl` is `telemetry-logs.jsonl` for logs.
+fn file_of(path: &str, signal: &str) -> String {
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    match path[name..].rfind('.') {
+        // A dot in front begins a name.
+        Some(dot @ 1..) => {
+            let (stem, end) = path.split_at(name + dot);
+            format!("{stem}-{signal}{end}")
+        }
+        _ => format!("{path}-{signal}"),
+    }
+}
+
 /// A text that the collector takes as it is: `${…}` would be replaced.
 fn literal(text: &str) -> String {
     text.replace('$', "$$")
@@ -130,3 +154,20 @@ fn literal(text: &str) -> String {
 /// What the specification asks of a client's requests: no more than 64 MiB. The receiver's own
 /// defaults are 4 MiB for gRPC and 20 MiB for HTTP.
 const LARGEST_MIB: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_signal_has_a_file_beside_the_others() {
+        for (path, expected) in [
+            ("/var/log/telemetry.jsonl", "/var/log/telemetry-logs.jsonl"),
+            ("telemetry.json.1", "telemetry.json-logs.1"),
+            ("/var/lib.d/telemetry", "/var/lib.d/telemetry-logs"),
+            ("/var/.hidden", "/var/.hidden-logs"),
+        ] {
+            assert_eq!(file_of(path, "logs"), expected);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::process::Command;
 use tracing_otlp_collector::{
     Collector, CollectorConfig, CollectorProcess, Destination, Protocol, Signal,
 };
-use tracing_otlp_tests::child::workspace_root;
+use tracing_otlp_tests::child::{self, Child, workspace_root};
 use tracing_otlp_tests::peers::Otelcol;
 use tracing_otlp_tests::quickstart;
 
@@ -23,7 +23,7 @@ fn every_configuration_that_we_ship_is_taken_under_new_names_and_old() {
     for entry in std::fs::read_dir(workspace_root().join("examples/collector")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if !name.ends_with(".yaml") || name == "compose.yaml" {
+        if name == "compose.yaml" {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
@@ -58,6 +58,48 @@ fn every_configuration_that_we_ship_is_taken_under_new_names_and_old() {
         "production.yaml",
     ];
     assert_eq!(seen, shipped.map(str::to_owned).into());
+}
+
+#[test]
+fn none_that_we_ship_uses_a_name_that_goes() {
+    let Some(otelcol) = Otelcol::find() else {
+        return;
+    };
+    let folder = Folder::new("names");
+    // The production one needs certificates to start; it has the names of gateway-tier.yaml.
+    for name in [
+        "development.yaml",
+        "load-balancer.yaml",
+        "gateway-tier.yaml",
+    ] {
+        let path = workspace_root().join("examples/collector").join(name);
+        let mut text = std::fs::read_to_string(path).unwrap();
+        for fixed in ["0.0.0.0:4317", "0.0.0.0:4318", "0.0.0.0:13133"] {
+            text = text.replace(fixed, "127.0.0.1:0");
+        }
+        if !text.contains("  telemetry:\n") {
+            let quiet = "service:\n  telemetry: {metrics: {level: none}}\n";
+            text = text.replace("service:\n", quiet);
+        }
+        let file = folder.file(name);
+        std::fs::write(&file, text).unwrap();
+        let mut command = child::command(&otelcol.new);
+        command
+            .args(["--config", &file])
+            .env("TRACING_OTLP_CHILD_GRPC", "127.0.0.1:0")
+            .env("TRACING_OTLP_CHILD_HTTP", "127.0.0.1:0")
+            .env("TRACING_OTLP_CHILD_HEALTH", "127.0.0.1:0")
+            .env("OTLP_GATEWAY", "localhost")
+            .env("OTLP_OUT", folder.path())
+            .env("OTLP_STORAGE", folder.path())
+            .env("OTLP_UPSTREAM", "http://127.0.0.1:9")
+            .env("OTLP_TOKEN", "secret");
+        let started = Child::spawn(&mut command).unwrap();
+        let is_ready = |lines: &[String]| lines.iter().any(|it| it.contains("Everything is ready"));
+        let lines = started.wait_for_stderr(PATIENCE, is_ready).unwrap();
+        let mut going = lines.iter().filter(|line| line.contains("deprecated"));
+        assert_eq!(going.next(), None, "{name}");
+    }
 }
 
 /// Files of these names; what is in them is not looked at before the start.
@@ -116,7 +158,6 @@ fn rendered_for_old_and_new_it_sends_on_everything() {
                 .collect();
             assert_eq!(signals.len(), 2, "logs, and spans");
         }
-        // The collector's senders announce themselves with its version, ours do not.
         assert!(
             !collector
                 .output()

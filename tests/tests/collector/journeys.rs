@@ -55,9 +55,10 @@ fn arrives(name: &str, variables: &[(&str, &str)]) {
     let file = folder.file("telemetry.jsonl");
     let collector = owned(&otelcol, &file).spawn().unwrap();
     let is_grpc = variables.contains(&("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"));
-    let endpoint = match is_grpc {
-        true => collector.grpc_endpoint(),
-        false => collector.http_endpoint(),
+    let endpoint = if is_grpc {
+        collector.grpc_endpoint()
+    } else {
+        collector.http_endpoint()
     };
     let printed = quickstart::run(&endpoint, variables);
     collector.shutdown().unwrap();

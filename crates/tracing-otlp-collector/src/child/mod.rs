@@ -5,7 +5,7 @@
 //! before the application's exporters, watched while they run, gone when they are.
 //!
 //! A thread of its own (`supervise`) asks the program what it is (`binary`), picks ports
-//! (`ports`), renders a configuration (`config`, `render`), starts the program behind a guard that
+//! (`ports`), renders a configuration (`config`, `render`, `launch`), starts the program behind a guard that
 //! outlives us (`guard`), and waits until it answers (`probe`). The handle (`process`) only reads
 //! and sets what the two share (`state`).
 //!
@@ -18,6 +18,7 @@ mod builder;
 mod config;
 mod fault;
 mod guard;
+mod launch;
 mod log;
 mod ports;
 mod probe;

@@ -4,7 +4,6 @@
 //! It ends with the collector: stopped when the handle says so, failed when nothing helps.
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ChildStdout;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::binary::Facts;
 use super::config::{CollectorConfig, Source};
 use super::guard::{Guarded, whole_seconds};
+use super::launch::{self, reachable};
 use super::log::read_lines;
 use super::ports::Ports;
 use super::restart::IS_STABLE;
@@ -332,34 +332,8 @@ impl Supervisor {
         }
     }
 
-    /// What it is told: where its configuration is, and its variables.
     fn told(&self, facts: &Facts, ports: &Ports) -> (OsString, Vec<(String, String)>) {
-        let config = &self.settings.config;
-        let mut told: Vec<(String, String)> = [
-            ("TRACING_OTLP_CHILD_GRPC", ports.grpc),
-            ("TRACING_OTLP_CHILD_HTTP", ports.http),
-            ("TRACING_OTLP_CHILD_HEALTH", ports.health),
-        ]
-        .map(|(name, address)| (name.to_owned(), address.to_string()))
-        .into();
-        let location = match &config.source {
-            Source::File(path) => {
-                let mut location = OsString::from("--config=file:");
-                location.push(path);
-                location
-            }
-            Source::Rendered => {
-                let rendered = render::render(config, facts, ports).to_string();
-                told.push((CONFIG_VARIABLE.to_owned(), rendered));
-                if std::env::var_os(GO_LIMIT).is_none() {
-                    let limit = format!("{}MiB", config.memory_limit_mib / 5 * 4);
-                    told.push((GO_LIMIT.to_owned(), limit));
-                }
-                format!("--config=env:{CONFIG_VARIABLE}").into()
-            }
-        };
-        told.extend(self.settings.environment.iter().cloned());
-        (location, told)
+        launch::told(&self.settings, facts, ports)
     }
 
     fn has_health_check(&self, facts: &Facts) -> bool {
@@ -388,22 +362,6 @@ impl Drop for LastWord {
     }
 }
 
-/// Where a client on this machine finds what listens on every address.
-fn reachable(ports: Ports) -> Ports {
-    let reachable = |address: SocketAddr| match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
-        _ => address,
-    };
-    Ports {
-        grpc: reachable(ports.grpc),
-        http: reachable(ports.http),
-        health: reachable(ports.health),
-    }
-}
-
-const CONFIG_VARIABLE: &str = "TRACING_OTLP_CHILD_CONFIG";
-const GO_LIMIT: &str = "GOMEMLIMIT";
 /// How Go's standard library says `EADDRINUSE`.
 const IN_USE: &str = "address already in use";
 /// What every collector logs, at INFO, once all its pipelines run.

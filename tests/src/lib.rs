@@ -24,6 +24,7 @@ pub mod http;
 pub mod model;
 pub mod peers;
 pub mod places;
+pub mod quickstart;
 pub mod receiver;
 pub mod scenario;
 pub mod victim;

@@ -37,6 +37,8 @@ enum Kind {
         waited: Duration,
         what: String,
     },
+    #[cfg(unix)]
+    Process(crate::child::Fault),
 }
 
 impl Error {
@@ -47,7 +49,46 @@ impl Error {
 
     /// Whether another program holds the port that was asked for.
     pub fn is_address_in_use(&self) -> bool {
-        matches!(&self.kind, Kind::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+        match &self.kind {
+            Kind::Bind { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+            #[cfg(unix)]
+            Kind::Process(fault) => matches!(fault, crate::child::Fault::PortTaken { .. }),
+            _ => false,
+        }
+    }
+
+    /// Whether the program of an owned collector is not there, or must not be run.
+    #[cfg(unix)]
+    pub fn is_program_missing(&self) -> bool {
+        matches!(
+            &self.kind,
+            Kind::Process(crate::child::Fault::Missing { .. })
+        )
+    }
+
+    /// Whether an owned collector refuses its configuration; the message has its own words.
+    #[cfg(unix)]
+    pub fn is_config_refused(&self) -> bool {
+        matches!(
+            &self.kind,
+            Kind::Process(crate::child::Fault::ConfigRefused { .. })
+        )
+    }
+
+    /// The last lines that an owned collector printed before it failed.
+    #[cfg(unix)]
+    pub fn collector_output(&self) -> &[String] {
+        match &self.kind {
+            Kind::Process(fault) => fault.said(),
+            _ => &[],
+        }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn process(fault: crate::child::Fault) -> Self {
+        Self {
+            kind: Kind::Process(fault),
+        }
     }
 
     pub(crate) fn bind(address: SocketAddr, source: io::Error) -> Self {
@@ -100,6 +141,8 @@ impl fmt::Display for Error {
             Kind::Ended => f.write_str("the collector's thread ended before its time"),
             Kind::Stop { bound } => write!(f, "the collector did not stop within {bound:?}"),
             Kind::Timeout { waited, what } => write!(f, "waited {waited:?} for {what}"),
+            #[cfg(unix)]
+            Kind::Process(fault) => fault.fmt(f),
         }
     }
 }
@@ -110,6 +153,8 @@ impl StdError for Error {
             Kind::Bind { source, .. } | Kind::Start { source } | Kind::Files { source, .. } => {
                 Some(source)
             }
+            #[cfg(unix)]
+            Kind::Process(fault) => fault.source().map(|source| source as _),
             Kind::Ended | Kind::Stop { .. } | Kind::Timeout { .. } => None,
         }
     }

@@ -27,6 +27,8 @@
 mod api;
 mod audit;
 mod builder;
+#[cfg(unix)]
+mod child;
 mod collector;
 mod error;
 mod otlp;
@@ -37,6 +39,11 @@ mod show;
 
 pub use audit::{Audit, Orphan, OrphanReason, OrphanSpan};
 pub use builder::Builder;
+#[cfg(unix)]
+pub use child::{
+    CollectorConfig, CollectorProcess, CollectorProcessBuilder, Destination, ProcessState,
+    RestartPolicy,
+};
 pub use collector::Collector;
 pub use error::Error;
 pub use receive::{Protocol, Signal};

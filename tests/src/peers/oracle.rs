@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 
-use super::{missing, python};
+use super::{SETUP, missing, python};
 use crate::child::workspace_root;
 use crate::model::{Attributes, LogRecord, Origin, Span, SpanEvent, SpanLink, Value};
 
@@ -63,7 +63,7 @@ impl Oracle {
     pub fn find() -> Option<Self> {
         let found = python().map(|python| Self { python });
         if found.is_none() {
-            missing("the oracle (PyPI opentelemetry-proto)");
+            missing("the oracle (PyPI opentelemetry-proto)", SETUP);
         }
         found
     }

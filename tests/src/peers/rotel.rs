@@ -20,7 +20,7 @@ use opentelemetry_proto::tonic::logs::v1 as logs;
 use opentelemetry_proto::tonic::trace::v1 as trace;
 use prost::Message;
 
-use super::{in_venv, missing, printed};
+use super::{SETUP, in_venv, missing, printed};
 use crate::child::{self, Child, GaveUp};
 use crate::http;
 use crate::model::{LogRecord, Span};
@@ -50,8 +50,8 @@ impl Rotel {
     ///
     /// As [`Rotel::start`].
     pub fn start_with(arguments: &[&str]) -> Option<Self> {
-        let Some(program) = in_venv("rotel-agent") else {
-            missing("rotel (PyPI rotel)");
+        let Some(program) = in_venv("bin/rotel-agent") else {
+            missing("rotel (PyPI rotel)", SETUP);
             return None;
         };
         let mut reasons = Vec::new();

@@ -15,6 +15,7 @@ use std::error::Error;
 use serde_json::{Value, json};
 use tracing_otlp::{Report, SignalCounts};
 
+mod collectors;
 mod configured;
 mod endings;
 mod feedback;
@@ -66,6 +67,14 @@ fn main() -> Outcome {
         ["unlinked", trace_layer] => setup::unlinked(trace_layer),
         ["errors"] => setup::errors(),
         ["by-hand", order] => setup::by_hand(order),
+        ["owns-a-collector", program] => collectors::owns_a_collector(program),
+        ["leaves-a-collector", program] => collectors::leaves_a_collector(program),
+        ["outlives-its-collector", records, deliveries] => {
+            collectors::outlives_its_collector(records.parse()?, deliveries.parse()?, None)
+        }
+        ["outlives-its-collector", records, deliveries, spool] => {
+            collectors::outlives_its_collector(records.parse()?, deliveries.parse()?, Some(spool))
+        }
         _ => Err(format!("there is no mode {arguments:?}").into()),
     }
 }

@@ -73,8 +73,7 @@ export function visit(hash: string, how: 'push' | 'replace' = 'push') {
 
 function settle() {
   const now = parse(location.hash);
-  const view = now.view === 'trace' ? 'traces' : now.view;
-  left.set(view, format(now));
+  left.set(now.view, format(now));
   if (format(now) !== format(route.peek())) route.value = now;
 }
 

@@ -27,6 +27,7 @@ export class LogStore {
   /** The search that the rows answer. */
   readonly shown = signal<Search | null>(null);
 
+  private asking = new AbortController();
   private abort = new AbortController();
   private connection = new AbortController();
   private cursor: string | null = null;
@@ -38,12 +39,16 @@ export class LogStore {
 
   /** Replaces the rows by what `search` finds; keeps them when the filter is wrong. */
   async load(search: Search) {
-    this.abort.abort();
-    const abort = (this.abort = new AbortController());
+    // What is shown goes on until something else is found: a filter in the making is often wrong.
+    this.asking.abort();
+    const abort = (this.asking = new AbortController());
     this.loading.value = true;
     this.scanned.value = 0;
     try {
       const page = await this.first(search, abort.signal);
+      this.abort.abort();
+      this.abort = abort;
+      this.asking = new AbortController();
       batch(() => {
         this.rows = new Rows();
         this.arrived = [];
@@ -68,6 +73,7 @@ export class LogStore {
   }
 
   stop() {
+    this.asking.abort();
     this.abort.abort();
     this.stream.value = 'off';
   }

@@ -18,7 +18,7 @@ import { GapLine, LogLine } from './row';
 import { CAP, type LogRow, type Row } from './rows';
 import { HELD, LogStore } from './store';
 
-/** One for the page: it keeps its rows while another view is open. */
+/** One for the page. */
 export const logs = new LogStore();
 
 export function LogView() {
@@ -39,8 +39,8 @@ export function LogView() {
   useEffect(() => {
     setFollow(!route.peek().record);
     void logs.load({ q, from, to });
-    return () => logs.stop();
   }, [q, from, to, restarts]);
+  useEffect(() => () => logs.stop(), []);
 
   // A record of a link is shown in its place once it is there.
   useEffect(() => {

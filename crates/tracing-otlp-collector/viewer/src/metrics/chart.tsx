@@ -2,7 +2,12 @@
 import type { Bar, Mark } from './points';
 import { number } from './points';
 
-export function Lines({ series, label }: { series: Mark[][]; label: string }) {
+/** Neighbours differ. */
+export function seriesHue(n: number): number {
+  return [0, 1, 2, 3, 4, 6, 5, 8, 7, 9, 10, 11][n % 12]!;
+}
+
+export function Lines({ series, label, unit }: { series: Mark[][]; label: string; unit: string }) {
   const all = series.flat();
   if (!all.length) return <div class="chart none">one point so far</div>;
   const [from, to] = [all.reduce((a, m) => Math.min(a, m.t), Infinity), all.reduce((a, m) => Math.max(a, m.t), -Infinity)];
@@ -15,11 +20,11 @@ export function Lines({ series, label }: { series: Mark[][]; label: string }) {
       <svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label={`${label}: ${number(low)} to ${number(high)}`}>
         <line class="axis" x1="0" x2="100" y1={y(low)} y2={y(low)} />
         {series.slice(0, 12).map((marks, n) => marks.length === 1
-          ? <line key={n} class="series" data-hue={(n * 5) % 12} x1={Math.max(0, x(marks[0]!.t) - 1)} x2={x(marks[0]!.t) + 1} y1={y(marks[0]!.value)} y2={y(marks[0]!.value)} />
-          : <polyline key={n} class="series" data-hue={(n * 5) % 12} points={marks.map((m) => `${x(m.t).toFixed(2)},${y(m.value).toFixed(2)}`).join(' ')} />)}
+          ? <line key={n} class="series" data-hue={seriesHue(n)} x1={Math.max(0, x(marks[0]!.t) - 1)} x2={x(marks[0]!.t) + 1} y1={y(marks[0]!.value)} y2={y(marks[0]!.value)} />
+          : <polyline key={n} class="series" data-hue={seriesHue(n)} points={marks.map((m) => `${x(m.t).toFixed(2)},${y(m.value).toFixed(2)}`).join(' ')} />)}
       </svg>
-      <span class="high">{number(high)}</span>
-      <span class="low">{number(low)}</span>
+      <span class="high">{number(high, unit)}</span>
+      <span class="low">{number(low, unit)}</span>
     </div>
   );
 }

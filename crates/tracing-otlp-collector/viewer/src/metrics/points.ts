@@ -1,4 +1,5 @@
 // Data points as numbers to draw.
+import { bytes } from '../lib/time';
 import type { DataPoint, Metric } from '../lib/types';
 
 export type Mark = { t: number; value: number };
@@ -60,7 +61,8 @@ export function quantile(bars: Bar[], part: number): number | null {
   return null;
 }
 
-export function number(value: number): string {
+export function number(value: number, unit = ''): string {
+  if (unit === 'By' && value >= 0) return bytes(Math.round(value));
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   if (size >= 1e9) return `${(value / 1e9).toPrecision(3)}G`;

@@ -10,7 +10,7 @@ import type { DataPoint, Metric } from '../lib/types';
 import { oneLine } from '../lib/visible';
 import { Empty, Start } from '../ui/empty';
 import { FilterBox } from '../ui/filterbox';
-import { Bars, Lines } from './chart';
+import { Bars, Lines, seriesHue } from './chart';
 import { bars, marks, number, quantile, valueOf } from './points';
 
 export function MetricsView() {
@@ -66,12 +66,12 @@ function Card({ metric }: { metric: Metric }) {
         <span class="badge">{metric.type === 'exponentialHistogram' ? 'exp. histogram' : metric.type}{metric.temporality === 'delta' ? ' · delta' : ''}</span>
       </header>
       <p class="dim">{metric.service && <span class="tag" data-hue={hue(metric.service)}>{oneLine(metric.service, 40)}</span>} {oneLine(metric.description ?? '', 200)}</p>
-      {distribution && newest ? <Bars bars={bars(metric, newest)} unit={unit} /> : metric.type !== 'summary' ? <Lines series={series.map(({ points }) => marks(metric, points))} label={metric.name} /> : null}
+      {distribution && newest ? <Bars bars={bars(metric, newest)} unit={unit} /> : metric.type !== 'summary' ? <Lines series={series.map(({ points }) => marks(metric, points))} label={metric.name} unit={unit} /> : null}
       <table>
         <tbody>
           {(all ? series : series.slice(0, 4)).map(({ attributes, points }, n) => (
             <tr key={n}>
-              <td><span class="line-key" data-hue={distribution ? 0 : (n * 5) % 12} />{(attributes ?? []).map((pair) => `${pair.key}=${inline(pair.value, 60)}`).map((text) => <span class="pair" key={text}>{oneLine(text, 90)}</span>)}{!attributes?.length && <span class="dim">no attributes</span>}</td>
+              <td><span class="line-key" data-hue={distribution ? 0 : seriesHue(n)} />{(attributes ?? []).map((pair) => `${pair.key}=${inline(pair.value, 60)}`).map((text) => <span class="pair" key={text}>{oneLine(text, 90)}</span>)}{!attributes?.length && <span class="dim">no attributes</span>}</td>
               <td class="mono value">{last(metric, points.at(-1), unit)}</td>
             </tr>
           ))}
@@ -91,7 +91,7 @@ function Card({ metric }: { metric: Metric }) {
 function last(metric: Metric, point: DataPoint | undefined, unit: string): string {
   if (!point) return '';
   if (metric.type === 'summary') return (point.quantileValues ?? []).map((q) => `p${(q.quantile ?? 0) * 100} ${number(Number(q.value))}`).join(' · ') || `${point.count ?? 0}`;
-  if (metric.type === 'gauge' || metric.type === 'sum') return `${number(valueOf(point))} ${unit}`;
+  if (metric.type === 'gauge' || metric.type === 'sum') return unit === 'By' ? number(valueOf(point), unit) : `${number(valueOf(point))} ${unit}`;
   const all = bars(metric, point);
   const total = Number(point.count ?? 0);
   const parts = [`${number(total)}×`];

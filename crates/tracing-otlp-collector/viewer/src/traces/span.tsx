@@ -21,7 +21,7 @@ export function SpanPanel({ node, origin, onClose, onLog }: { node: Node; origin
     <Section title="Records inside" count={node.logs.length}>
       <ul class="inside">
         {node.logs.slice(0, 100).map((log) => (
-          <li key={log.seq}><button class="plain wide" onClick={() => onLog(log)}><span class={`level-dot ${levelOf(log.record.severityNumber)}`} /><Message item={log} /></button></li>
+          <li key={log.seq}><button class="plain wide" onClick={() => onLog(log)}><span class={`level-dot ${levelOf(log.record.severityNumber)}`} /><span class="message"><Message item={log} /></span></button></li>
         ))}
       </ul>
       {node.logs.length > 100 && <p class="dim">{count(node.logs.length - 100)} more in the waterfall</p>}

@@ -44,7 +44,7 @@ export function SpanRow({ line, index, length, selected, onOpen, onFold, marks, 
         {line.nests
           ? <button class="plain twist" tabIndex={-1} aria-label={line.open ? 'Fold' : 'Unfold'} onClick={(event) => { event.stopPropagation(); onFold(line.key, line.open); }}><Icon name={line.open ? 'down' : 'right'} /></button>
           : <span class="twist" />}
-        <span class="dot" data-hue={hue(service)} />
+        {item && <span class="dot" data-hue={hue(service)} />}
         {item ? <span class="span-name">{oneLine(item.span.name, 200) || <i>no name</i>}</span> : <span class="span-name missing"><Icon name="orphan" />missing span <span class="mono">{node.id}</span></span>}
         {item && <span class="dim service-name">{oneLine(service, 40)}</span>}
         {state === 'pending' && <span class="chip pending">open</span>}
@@ -56,7 +56,7 @@ export function SpanRow({ line, index, length, selected, onOpen, onFold, marks, 
         {marks && node.logs.slice(0, 200).map((log) => (
           <span key={log.seq} class={`tick-mark ${levelOf(log.record.severityNumber)}`} style={{ left: `${(Number(BigInt(timeOf(log.record)) - origin) / length) * 100}%` }} />
         ))}
-        <span class="span-length mono" data-side={left + width > 80 ? 'left' : 'right'} style={left + width > 80 ? { right: `${100 - left}%` } : { left: `${left + width}%` }}>
+        <span class="span-length mono" style={place(left, width)}>
           {!item ? 'never arrived' : state === 'pending' ? 'not ended' : duration(node.end - node.start)}
         </span>
       </span>
@@ -88,10 +88,16 @@ export function LogRow({ line, index, length, selected, onOpen }: Common & { lin
       </span>
       <span role="gridcell" class="timeline">
         <span class={`tick-mark ${level}`} style={{ left: `${(line.at / length) * 100}%` }} />
-        <span class="span-length mono dim" data-side={line.at / length > 0.8 ? 'left' : 'right'} style={line.at / length > 0.8 ? { right: `${100 - (line.at / length) * 100}%` } : { left: `${(line.at / length) * 100}%` }}>+{duration(line.at)}</span>
+        <span class="span-length mono" style={place((line.at / length) * 100, 0)}>+{duration(line.at)}</span>
       </span>
     </div>
   );
+}
+
+// Behind the bar where there is room, else before it, else inside its end.
+function place(left: number, width: number): { left: string } | { right: string } {
+  if (left + width <= 85) return { left: `${left + width}%` };
+  return { right: `${left >= 15 ? 100 - left : Math.max(0, 100 - left - width)}%` };
 }
 
 function indent(depth: number): number {

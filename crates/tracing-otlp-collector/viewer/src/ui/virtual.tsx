@@ -60,7 +60,7 @@ export function VirtualList<Row>(props: Props<Row>) {
     remember(scrolled);
     const element = box.current!;
     setTop(Math.floor(element.scrollTop / height) * height);
-    if (element.scrollTop < height * 20) props.onTop?.();
+    if (element.scrollTop < height * 20 && (scrolled || element.scrollHeight <= element.clientHeight)) props.onTop?.();
   };
 
   useLayoutEffect(() => {

@@ -33,8 +33,8 @@ export function AuditBadge() {
     >
       <summary class={`button ${now.orphaned ? 'bad' : 'good'}`} id="audit" aria-label={`Audit: ${parts.map(([name]) => `${now[name]} ${name}`).join(', ')}`}>
         <Icon name={now.orphaned ? 'orphan' : 'check'} />
-        {now.orphaned ? <b>{count(now.orphaned)} orphaned</b> : 'no orphans'}
-        <span class="dim">{count(now.linked)} linked</span>
+        {now.orphaned ? <b>{count(now.orphaned)} orphaned</b> : now.records ? 'no orphans' : 'no records'}
+        {now.records > 0 && <span class="dim">{count(now.linked)} linked</span>}
         {now.pending > 0 && <span class="dim">{count(now.pending)} pending</span>}
       </summary>
       <div class="popover">

@@ -75,7 +75,10 @@ export async function refreshStatus(): Promise<void> {
   }
 }
 
-/** Calls now and then every `period`, not while the page is hidden; returns how to stop it. */
+/**
+ * Calls now and then every `period`, not while the page is hidden; returns how to stop it. What takes
+ * the collector long is asked less often.
+ */
 export function every(period: number, call: () => Promise<unknown>): () => void {
   let timer = 0;
   let stopped = false;
@@ -84,9 +87,10 @@ export function every(period: number, call: () => Promise<unknown>): () => void 
     if (busy || stopped) return;
     busy = true;
     clearTimeout(timer);
+    const start = performance.now();
     if (!document.hidden) await call().catch(() => {});
     busy = false;
-    if (!stopped) timer = setTimeout(turn, period);
+    if (!stopped) timer = setTimeout(turn, Math.max(period, (performance.now() - start) * 8));
   };
   document.addEventListener('visibilitychange', turn);
   void turn();

@@ -49,7 +49,7 @@ function short(value: number): string {
 export function ago(at: number, now = Date.now()): string {
   const seconds = Math.round((now - at) / 1000);
   if (seconds < 2) return 'just now';
-  return `${duration(seconds * 1e9)} ago`;
+  return `${seconds < 60 ? `${seconds}s` : duration(seconds * 1e9)} ago`;
 }
 
 export function minus(a: string | undefined, b: string | undefined): number {

@@ -174,7 +174,8 @@ export function LogView() {
 }
 
 function Nothing({ q, from, to }: { q: string; from: string; to: string }) {
-  const kept = status.value?.kept?.logs ?? 0;
+  if (!status.value) return null;
+  const kept = status.value.kept?.logs ?? 0;
   if (!kept && !q) return <Start what="log records" />;
   return (
     <Empty title="No record matches">

@@ -32,7 +32,7 @@ export function Lines({ series, label, unit }: { series: Mark[][]; label: string
 export function Bars({ bars, unit }: { bars: Bar[]; unit: string }) {
   const high = bars.reduce((a, bar) => Math.max(a, bar.count), 1);
   return (
-    <div class="chart">
+    <div class="chart bars">
       <svg viewBox={`0 0 ${Math.max(1, bars.length)} 40`} preserveAspectRatio="none" role="img" aria-label={`${bars.length} buckets`}>
         {bars.map((bar, n) => (
           <rect key={n} class="bucket" x={n + 0.06} width={0.88} y={40 - (bar.count / high) * 38} height={(bar.count / high) * 38}>
@@ -41,6 +41,7 @@ export function Bars({ bars, unit }: { bars: Bar[]; unit: string }) {
         ))}
       </svg>
       <span class="high">{number(high)}</span>
+      <div class="bounds">{bars.slice(0, -1).map((bar, n) => n % Math.ceil(bars.length / 8) === 0 && <span key={n} style={{ left: `${((n + 1) / bars.length) * 100}%` }}>{number(bar.upper)}</span>)}</div>
     </div>
   );
 }

@@ -72,7 +72,7 @@ export function Histogram({ q, from, to, still, onTotals }: { q: string; from: s
           });
         })}
       </svg>
-      <div class="scale"><span>{label(answer.from)}</span><span class="dim">{duration(Number(width))} a bar · up to {count(highest)}</span><span>{label(answer.to)}</span></div>
+      <div class="scale"><span>{label(answer.from)}</span><span class="dim">{buckets.some(total) ? `${duration(Number(width))} a bar · up to ${count(highest)}` : 'nothing in this time'}</span><span>{label(answer.to)}</span></div>
       {bucket && (
         <div class="tip" style={{ left: `${((at! + 0.5) / buckets.length) * 100}%` }} data-side={at! > buckets.length / 2 ? 'left' : 'right'}>
           <b>{label(bucket.start)}</b>

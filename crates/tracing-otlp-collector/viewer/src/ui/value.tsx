@@ -69,7 +69,7 @@ export function Scalar({ value }: { value: AnyValue | undefined }) {
   if (kind === 'empty') return <span class="none">empty</span>;
   if (kind === 'bytes') {
     const base64 = value!.bytesValue!;
-    return <div class="bytes"><span class="dim">{bytes(byteLength(base64))}</span><pre>{hexDump(bytesOf(base64.slice(0, 8192)), 512)}</pre></div>;
+    return <div class="dump"><span class="dim">{bytes(byteLength(base64))}</span><pre>{hexDump(bytesOf(base64.slice(0, 8192)), 512)}</pre></div>;
   }
   return <Text text={kind === 'text' ? value!.stringValue! : inline(value)} kind={kind} />;
 }

@@ -164,7 +164,7 @@ export async function demo(url, { records = 100_000 } = {}) {
   await post(url, '/v1/traces', 'not JSON at all');
 }
 
-if (import.meta.url === pathToFileURL(argv[1]).href) {
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
   const url = argv.slice(2).find((word) => word.startsWith('http')) ?? 'http://127.0.0.1:4318';
   const records = argv.includes('--records') ? Number(argv[argv.indexOf('--records') + 1]) : 100_000;
   await demo(url, { records });

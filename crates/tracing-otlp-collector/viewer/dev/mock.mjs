@@ -389,6 +389,6 @@ const server = createServer((request, response) => {
 const [host, port] = (options.http ?? '127.0.0.1:4318').split(':');
 server.listen(Number(port), host, () => {
   const at = `http://${host}:${server.address().port}`;
-  if (options['port-file']) writeFileSync(options['port-file'], JSON.stringify({ http: at }));
+  if (options['port-file']) writeFileSync(options['port-file'], JSON.stringify({ endpoints: [at], viewer: `${at}/` }));
   console.log(`stand-in listening on ${at}`);
 });

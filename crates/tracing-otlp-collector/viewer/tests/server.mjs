@@ -38,7 +38,7 @@ export async function serve({ port = 0, args = [] } = {}) {
   }
 }
 
-// The address for HTTP in whatever the port file says.
+// The viewer's address in what the port file says, or the first.
 function address(text) {
   let content;
   try {
@@ -48,9 +48,9 @@ function address(text) {
   }
   const found = [];
   const look = (value, key) => {
-    if (typeof value === 'string' && /^(http:\/\/)?[\w.[\]:]+:\d+$/.test(value)) found.push({ key, url: value.startsWith('http') ? value : `http://${value}` });
+    if (typeof value === 'string' && /^http:\/\/[\w.[\]:]+:\d+\/?$/.test(value)) found.push({ key, url: value.replace(/\/$/, '') });
     else if (value && typeof value === 'object') for (const [name, inner] of Object.entries(value)) look(inner, name);
   };
   look(content, '');
-  return (found.find(({ key }) => key === 'http') ?? found[0])?.url ?? '';
+  return (found.find(({ key }) => key === 'viewer') ?? found[0])?.url ?? '';
 }

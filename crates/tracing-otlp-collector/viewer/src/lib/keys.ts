@@ -21,7 +21,7 @@ export function listen() {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const target = event.target as HTMLElement;
     const writing = target.closest('input, textarea, select, [contenteditable]');
-    if (writing || target.closest('dialog')) return;
+    if (writing || target.closest('dialog[open]')) return;
     // A button, a link or an open panel keeps the keys that it needs itself.
     if (target.closest('button, a, summary') && (event.key === 'Enter' || event.key === ' ')) return;
     if (target.closest('.panel .content') && /^(Arrow|Page|Home|End)/.test(event.key)) return;

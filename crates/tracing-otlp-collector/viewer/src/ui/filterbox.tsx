@@ -72,6 +72,11 @@ export function FilterBox({ value, error, busy, placeholder, onChange }: Props) 
       if (!abort.signal.aborted) setChoices([]);
     }
   };
+  // Also what is still being asked for: it is not to come up over an answer.
+  const hide = () => {
+    asking.current?.abort();
+    setChoices([]);
+  };
   const take = (choice: Choice) => {
     const next = text.slice(0, choice.start) + choice.text + (choice.more ? '' : ' ') + text.slice(choice.end).trimStart();
     const caret = choice.start + choice.text.length + (choice.more ? 0 : 1);
@@ -97,12 +102,12 @@ export function FilterBox({ value, error, busy, placeholder, onChange }: Props) 
     } else if (event.key === 'Enter') {
       event.preventDefault();
       if (chosen >= 0 && choices[chosen]) return take(choices[chosen]!);
-      setChoices([]);
+      hide();
       send(text, 'entered');
     } else if (event.key === 'Escape') {
       event.preventDefault();
       event.stopPropagation();
-      if (choices.length) setChoices([]);
+      if (choices.length) hide();
       else input.current?.blur();
     }
   };
@@ -131,7 +136,7 @@ export function FilterBox({ value, error, busy, placeholder, onChange }: Props) 
           onInput={(event) => typed(event.currentTarget.value)}
           onKeyDown={keyed}
           onClick={() => void complete(text)}
-          onBlur={() => setTimeout(() => setChoices([]), 150)}
+          onBlur={() => setTimeout(hide, 150)}
         />
         {text && (
           <button class="plain" title="Clear the filter" aria-label="Clear the filter" onClick={() => { setText(''); send('', 'entered'); input.current?.focus(); }}>

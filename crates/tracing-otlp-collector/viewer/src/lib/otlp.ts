@@ -125,12 +125,14 @@ export function find(attributes: KeyValue[] | undefined, key: string): AnyValue 
   return attributes?.find((item) => item.key === key)?.value;
 }
 
-/** When the record happened; else when it was seen. Nanoseconds, as text. */
-export function timeOf(record: LogRecord): string {
+/** When the record happened; else when it was seen; else when it arrived. Nanoseconds, as text. */
+export function timeOf({ record, receivedAt }: { record: LogRecord; receivedAt: string }): string {
   const time = record.timeUnixNano;
   if (time && time !== '0') return String(time);
   const seen = record.observedTimeUnixNano;
-  return seen && seen !== '0' ? String(seen) : '0';
+  if (seen && seen !== '0') return String(seen);
+  const arrived = Date.parse(receivedAt);
+  return Number.isFinite(arrived) ? `${arrived}000000` : '0';
 }
 
 /** One export request with only this record in it, as it can be sent to `/v1/logs`. */

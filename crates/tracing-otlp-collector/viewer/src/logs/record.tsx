@@ -30,7 +30,7 @@ export function RecordPanel({ item, onClose }: { item: LogItem; onClose: () => v
   const [json, setJson] = useState(false);
   const { record, resource, scope } = item;
   const level = levelOf(record.severityNumber);
-  const time = timeOf(record);
+  const time = timeOf(item);
   return (
     <Panel
       label={`Record ${item.seq}`}
@@ -149,6 +149,6 @@ function later(a: string | undefined, b: string | undefined): string {
 }
 
 function around(item: LogItem) {
-  const time = BigInt(timeOf(item.record));
+  const time = BigInt(timeOf(item));
   go({ view: 'logs', q: '', from: String(time - 30_000_000_000n), to: String(time + 30_000_000_000n), record: `${item.seq}@${time}` });
 }

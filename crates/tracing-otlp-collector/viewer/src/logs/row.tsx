@@ -16,7 +16,7 @@ type Props = { row: LogRow; index: number; selected: boolean; open: boolean; onO
 export function LogLine({ row, index, selected, open, onOpen }: Props) {
   const { item, level } = row;
   const { record } = item;
-  const time = timeOf(record);
+  const time = timeOf(item);
   return (
     <div
       id={`row-${row.seq}`}

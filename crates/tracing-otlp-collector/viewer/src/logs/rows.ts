@@ -26,7 +26,7 @@ export class Rows {
   row(item: LogItem): LogRow {
     item.resource = this.once(item.resource ?? {});
     item.scope = this.once(item.scope ?? {});
-    return { kind: 'log', seq: item.seq, t: Number(timeOf(item.record)), level: levelOf(item.record.severityNumber), item };
+    return { kind: 'log', seq: item.seq, t: Number(timeOf(item)), level: levelOf(item.record.severityNumber), item };
   }
 
   /** Merges rows in; says how many were new and whether the oldest had to go. */

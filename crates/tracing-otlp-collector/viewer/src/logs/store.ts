@@ -99,9 +99,10 @@ export class LogStore {
     const abort = this.abort.signal;
     this.older.value = 'loading';
     try {
-      // Without a cursor (the oldest rows were let go): from the time of the first row.
+      // Without a cursor (the oldest rows were let go): from the time of the first row, and with it what
+      // happened at the same moment.
       const first = this.rows.list.find((row) => row.kind === 'log');
-      const to = this.cursor || !first || first.kind !== 'log' ? search.to : timeOf(first.item.record);
+      const to = this.cursor || !first || first.kind !== 'log' ? search.to : String(BigInt(timeOf(first.item)) + 1_000_000n);
       const page = await this.page({ ...search, to }, { limit: 1000, cursor: this.cursor }, abort);
       this.cursor = page.next;
       const { added } = this.take(page.items);

@@ -66,7 +66,7 @@ export function LogView() {
   const show = (row: LogRow, how: 'push' | 'replace' = 'push') => {
     setCursor(row);
     setFollow(false);
-    go({ record: `${row.seq}@${timeOf(row.item.record)}` }, how);
+    go({ record: `${row.seq}@${timeOf(row.item)}` }, how);
   };
   const close = () => go({ record: '' });
   const select = (index: number) => {
@@ -193,7 +193,7 @@ function openRow(record: string): LogRow | null {
   if (!record) return null;
   const found = logs.rows.list.find((row) => row.kind === 'log' && row.seq === seq) as LogRow | undefined;
   const time = record.split('@')[1];
-  return found && (!time || timeOf(found.item.record) === time) ? found : null;
+  return found && (!time || timeOf(found.item) === time) ? found : null;
 }
 
 /** The record that the address names, wherever it is; by its time when another run numbers it differently. */
@@ -216,10 +216,10 @@ async function lookUp(record: string, abort: AbortSignal): Promise<LogItem | nul
   if (row) return row.item;
   const [seq, time] = record.split('@');
   const { items } = await get<LogsPage>('/api/logs', { q: `seq=${seq}`, limit: 1 }, abort);
-  if (items[0] && (!time || timeOf(items[0].record) === time)) return items[0];
+  if (items[0] && (!time || timeOf(items[0]) === time)) return items[0];
   if (!time) return null;
   const same = await get<LogsPage>('/api/logs', { from: time, to: String(BigInt(time) + 1n), limit: 2 }, abort);
-  return same.items.length === 1 && timeOf(same.items[0]!.record) === time ? same.items[0]! : null;
+  return same.items.length === 1 && timeOf(same.items[0]!) === time ? same.items[0]! : null;
 }
 
 const ROW = 22;

@@ -31,7 +31,7 @@ export function grow(trace: Trace): Tree {
     if (origin === null || time < origin) origin = time;
   };
   for (const { span } of trace.spans) early(span.startTimeUnixNano);
-  for (const { record } of trace.logs) early(timeOf(record));
+  for (const item of trace.logs) early(timeOf(item));
   const zero = origin ?? 0n;
   const since = (nanos: string | undefined) => (nanos && nanos !== '0' ? Number(BigInt(nanos) - zero) : 0);
 
@@ -48,7 +48,7 @@ export function grow(trace: Trace): Tree {
     if (!nodes.has(span.spanId)) nodes.set(span.spanId, node);
     length = Math.max(length, start, end || 0);
   }
-  for (const { record } of trace.logs) length = Math.max(length, since(timeOf(record)));
+  for (const item of trace.logs) length = Math.max(length, since(timeOf(item)));
 
   const missing = (id: string, start: number): Node => {
     let node = nodes.get(id);
@@ -68,20 +68,20 @@ export function grow(trace: Trace): Tree {
   const loose: LogItem[] = [];
   for (const item of trace.logs) {
     const span = item.record.spanId;
-    if (span && !/^0*$/.test(span)) missing(span, since(timeOf(item.record))).logs.push(item);
+    if (span && !/^0*$/.test(span)) missing(span, since(timeOf(item))).logs.push(item);
     else loose.push(item);
   }
   for (const node of all) {
     if (node.end !== node.end) node.end = length;
     if (node.item) continue;
-    const inside = [...node.children.flatMap((child) => [child.start, child.end || child.start]), ...node.logs.map((item) => since(timeOf(item.record)))];
+    const inside = [...node.children.flatMap((child) => [child.start, child.end || child.start]), ...node.logs.map((item) => since(timeOf(item)))];
     node.start = inside.reduce((a, b) => Math.min(a, b), Infinity);
     node.end = inside.reduce((a, b) => Math.max(a, b), 0);
     roots.push(node);
   }
   for (const node of all) {
     node.children.sort((a, b) => a.start - b.start);
-    node.logs.sort((a, b) => since(timeOf(a.record)) - since(timeOf(b.record)) || a.seq - b.seq);
+    node.logs.sort((a, b) => since(timeOf(a)) - since(timeOf(b)) || a.seq - b.seq);
   }
   // A circle has no root of its own.
   const reached = new Set<Node>();
@@ -108,7 +108,7 @@ export function lines(tree: Tree, folded: ReadonlySet<string>, withLogs: boolean
   const out: Line[] = [];
   const shown = new Set<Node>();
   type Work = { node: Node; depth: number } | { log: LogItem; depth: number; node: Node | null };
-  const at = (item: LogItem) => Number(BigInt(timeOf(item.record)) - tree.origin);
+  const at = (item: LogItem) => Number(BigInt(timeOf(item)) - tree.origin);
   const inOrder = (nodes: Node[], logs: LogItem[], depth: number, parent: Node | null): Work[] => {
     const work: { time: number; work: Work }[] = nodes.map((node) => ({ time: node.start, work: { node, depth } }));
     if (withLogs) for (const log of logs) work.push({ time: at(log), work: { log, depth, node: parent } });

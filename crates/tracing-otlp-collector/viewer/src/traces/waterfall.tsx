@@ -54,10 +54,10 @@ export function SpanRow({ line, index, length, selected, onOpen, onFold, marks, 
       <span role="gridcell" class="timeline">
         <span class={`span-bar ${state}`} data-hue={hue(service)} style={{ left: `${left}%`, width: `${width}%` }} />
         {marks && node.logs.slice(0, 200).map((log) => (
-          <span key={log.seq} class={`tick-mark ${levelOf(log.record.severityNumber)}`} style={{ left: `${(Number(BigInt(timeOf(log.record)) - origin) / length) * 100}%` }} />
+          <span key={log.seq} class={`tick-mark ${levelOf(log.record.severityNumber)}`} style={{ left: `${(Number(BigInt(timeOf(log)) - origin) / length) * 100}%` }} />
         ))}
-        <span class="span-length mono" style={place(left, width)}>
-          {!item ? 'never arrived' : state === 'pending' ? 'not ended' : duration(node.end - node.start)}
+        <span class={`span-length mono ${left + width > 85 && left < 15 ? 'inside' : ''}`} style={place(left, width)}>
+          {!item ? 'not arrived' : state === 'pending' ? 'not ended' : duration(node.end - node.start)}
         </span>
       </span>
     </div>

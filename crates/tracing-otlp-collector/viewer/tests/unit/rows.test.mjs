@@ -17,6 +17,13 @@ test('batches that arrive out of order are merged by time, each record once', ()
   for (const [n, row] of rows.list.entries()) assert.equal(rows.indexOf(row), n);
 });
 
+test('a record without a time stands where it arrived', () => {
+  const rows = new Rows();
+  add(rows, [1, 1_700_000_001], [2, 1_700_000_003]);
+  rows.add([rows.row({ ...item(3, 0), receivedAt: new Date(1_700_000_002_000).toISOString(), record: {} })]);
+  assert.deepEqual(rows.list.map((row) => row.seq), [1, 3, 2]);
+});
+
 test('what records have in common is held once', () => {
   const rows = new Rows();
   add(rows, [1, 1], [2, 2]);

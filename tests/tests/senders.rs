@@ -98,12 +98,9 @@ fn logfires_python_sdk() {
         first
     };
     let (logs, ended, pending) = (of_type("log"), of_type("span"), of_type("pending_span"));
-    assert_eq!(
-        (logs.len(), ended.len(), pending.len()),
-        (3, 2, 1),
-        "{:#?}",
-        sent.spans
-    );
+    assert_eq!((logs.len(), ended.len()), (3, 2), "{:#?}", sent.spans);
+    // Which other span is still open when a batch leaves is a matter of time.
+    assert!((1..=2).contains(&pending.len()), "{:#?}", sent.spans);
 
     let checkout = named(&ended, "checkout order=42");
     assert_eq!(number(&checkout, "order"), 42);

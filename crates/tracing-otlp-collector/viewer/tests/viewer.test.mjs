@@ -307,11 +307,11 @@ test('a lost connection is said, and a collector started anew is shown anew', as
   await live();
   const port = Number(new URL(url).port);
   await collector.stop();
-  await page.locator('.lost').waitFor();
+  await page.locator('.lost[role=alert]').waitFor();
   assert.equal(await row('first run').count(), 2);
   collector = await serve({ port });
   assert.equal(collector.url, url);
-  await page.locator('.lost').waitFor({ state: 'detached' });
+  await page.locator('.lost[role=alert]').waitFor({ state: 'detached' });
   await sendMany(url, 1, { body: () => 'second run' });
   await row('second run').waitFor();
   await until('the earlier run is gone', async () => (await row('first run').count()) === 0);

@@ -88,12 +88,17 @@ impl Delivery {
                     } => self.give_up(ticket, request, reason),
                 }
             };
-            self.watch.look_at(self.queue.ledger());
+            self.look();
             if self.queue.is_finished() {
                 return;
             }
             self.wait(until, online).await;
         }
+    }
+
+    /// Tells of losses that no request tells of.
+    pub(super) fn look(&self) {
+        self.watch.look_at(self.queue.ledger());
     }
 
     /// Waits for the time, or for something to happen.

@@ -116,6 +116,8 @@ fn work(runtime: &Runtime, delivery: &Arc<Delivery>) {
         // Each request is guarded by itself; this guards the loop.
         let _ = caught(|| runtime.block_on(Arc::clone(delivery).serve()));
     }
+    // All may have been over before the loop had its first turn.
+    delivery.look();
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a layer tells of a record's weight is what somebody finds who looks at all of it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use std::sync::{Arc, Mutex};
 
 use opentelemetry::InstrumentationScope;
@@ -10,9 +12,12 @@ use tracing::{Dispatch, error, info, info_span};
 use tracing_otlp_layer::{Limits, LogLayer, SpanFields, Weight, weight_in_hand};
 use tracing_subscriber::prelude::*;
 
+/// What a layer told, and what was found.
+type Weighed = (Option<Weight>, Weight);
+
 /// Asks as a pipeline does, and looks.
 #[derive(Debug, Clone, Default)]
-struct Scales(Arc<Mutex<Vec<(Option<Weight>, Weight)>>>);
+struct Scales(Arc<Mutex<Vec<Weighed>>>);
 
 impl LogProcessor for Scales {
     fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {

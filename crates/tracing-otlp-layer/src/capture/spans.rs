@@ -303,6 +303,7 @@ struct Entered {
     layer: LayerId,
     id: Id,
     /// What is kept of it, once somebody has asked.
+    #[expect(clippy::option_option, reason = "not asked yet, and nothing kept")]
     node: Option<Option<Arc<Node>>>,
 }
 

@@ -1,6 +1,8 @@
 //! What OTLP/JSON says of generated records, by the rules of the specification ("JSON Protobuf
 //! Encoding") told once more: as a tree, from the message that stands beside it.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value, json};
 
 use super::*;
@@ -137,7 +139,10 @@ fn number<N: Into<i64>>(number: N) -> Value {
 }
 
 fn hex(bytes: &[u8]) -> Value {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::new();
+    for byte in bytes {
+        let _ = write!(hex, "{byte:02x}");
+    }
     text(&hex)
 }
 

@@ -59,7 +59,7 @@ impl Events {
                     id: field("id: ").unwrap().parse().unwrap(),
                     data: serde_json::from_str(field("data: ").unwrap()).unwrap(),
                 };
-                self.text = rest.to_owned();
+                self.text = rest.into();
                 return Some(found);
             }
             let frame = self.body.frame().await?.ok()?;

@@ -9,11 +9,16 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use super::budget::Held;
 use super::decode::exact;
 use super::refusal::{Reason, Refusal};
 
-/// Reads up to `limit` bytes; one more refuses the request.
-pub(super) async fn read(body: &mut Incoming, limit: usize) -> Result<Bytes, Refusal> {
+/// Reads up to `limit` bytes; one more refuses the request, and so does a budget that is used up.
+pub(super) async fn read(
+    body: &mut Incoming,
+    limit: usize,
+    mut held: Held,
+) -> Result<(Bytes, Held), Refusal> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(Refusal::too_large(limit));
@@ -30,10 +35,16 @@ pub(super) async fn read(body: &mut Incoming, limit: usize) -> Result<Bytes, Ref
             if data.remaining() > limit - whole.len() {
                 return Err(Refusal::too_large(limit));
             }
+            if !held.grow(data.remaining()) {
+                return Err(Refusal::new(
+                    Reason::Unavailable,
+                    "too much is being received at the same time",
+                ));
+            }
             whole.extend_from_slice(&data);
         }
     }
-    Ok(exact(whole))
+    Ok((exact(whole), held))
 }
 
 /// Reads on for a moment and throws away.

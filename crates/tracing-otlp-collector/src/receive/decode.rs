@@ -7,16 +7,17 @@ use bytes::Bytes;
 
 use super::refusal::{Reason, Refusal};
 use super::signal::{Protocol, Signal};
+use crate::Capacity;
 use crate::otlp::from_json;
 use crate::otlp::schema::{LOGS_REQUEST, METRICS_REQUEST, Message, TRACE_REQUEST};
 use crate::retain::index::{Indexed, index};
 
-/// Checks the bytes and notes at most `limit` of their items.
+/// Checks the bytes and notes their items, as many as this capacity can hold.
 pub(crate) fn decode(
     signal: Signal,
     protocol: Protocol,
     bytes: Bytes,
-    limit: usize,
+    capacity: &Capacity,
 ) -> Result<Indexed, Refusal> {
     let bad = |problem: String| {
         Refusal::new(
@@ -30,6 +31,7 @@ pub(crate) fn decode(
             .map_err(bad)?,
         Protocol::HttpProtobuf | Protocol::Grpc => bytes,
     };
+    let limit = capacity.worth_noting(signal, bytes.len());
     index(signal, bytes, limit).map_err(|problem| bad(problem.to_string()))
 }
 

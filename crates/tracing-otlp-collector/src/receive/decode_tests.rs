@@ -5,8 +5,8 @@ use std::sync::Arc;
 use prost::Message as _;
 
 use super::*;
+use crate::retain::Store;
 use crate::retain::samples::{Random, attribute, logs_request, record, span, text, trace_request};
-use crate::retain::{Capacity, Store};
 use crate::{Audit, TraceTree};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -34,12 +34,12 @@ const METRICS_JSON: &str = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{
 
 fn protobuf(signal: Signal, bytes: &[u8]) -> Result<Indexed, Refusal> {
     let bytes = Bytes::copy_from_slice(bytes);
-    decode(signal, Protocol::HttpProtobuf, bytes, usize::MAX)
+    decode(signal, Protocol::HttpProtobuf, bytes, &Capacity::default())
 }
 
 fn json(signal: Signal, bytes: &[u8]) -> Result<Indexed, Refusal> {
     let bytes = Bytes::copy_from_slice(bytes);
-    decode(signal, Protocol::HttpJson, bytes, usize::MAX)
+    decode(signal, Protocol::HttpJson, bytes, &Capacity::default())
 }
 
 /// What prost makes of the bytes, as text, because NaN is not equal to itself.
@@ -210,7 +210,8 @@ fn exercise(decoded: Result<Indexed, Refusal>) -> bool {
 fn items_beyond_the_limit_are_counted_and_the_last_are_kept() {
     let records = (1..=10).map(|n| record(&n.to_string(), n, 0, 0)).collect();
     let bytes = logs_request(records).encode_to_vec();
-    let indexed = decode(Signal::Logs, Protocol::Grpc, bytes.into(), 3).unwrap();
+    let capacity = Capacity::default().with_records(3);
+    let indexed = decode(Signal::Logs, Protocol::Grpc, bytes.into(), &capacity).unwrap();
     assert_eq!(indexed.left_out, 7);
     let times: Vec<_> = indexed.chunk.heads.iter().map(|head| head.time).collect();
     assert_eq!(times, [8, 9, 10]);

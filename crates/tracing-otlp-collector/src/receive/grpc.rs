@@ -45,7 +45,7 @@ async fn take_in(parts: &Parts, incoming: &mut Incoming, intake: &Intake) -> Res
             Refusal::new(Reason::UnknownPath, message)
         })?;
         let named = Encoding::of_header(parts.headers.get(GRPC_ENCODING))?;
-        let framed =
+        let (framed, held) =
             intake
                 .read(incoming, PREFIX)
                 .await
@@ -63,6 +63,7 @@ async fn take_in(parts: &Parts, incoming: &mut Incoming, intake: &Intake) -> Res
             path,
             packed,
             wire_size,
+            _held: held,
         })
     };
     let arrived = read.await.inspect_err(|refusal: &Refusal| {

@@ -55,11 +55,11 @@ async fn take_in(
 ) -> Result<(), Refusal> {
     let read = async {
         let (signal, format, encoding) = check(parts, format)?;
-        let packed = intake.read(incoming, 0).await?;
-        Ok((signal, format, encoding, packed))
+        let (packed, held) = intake.read(incoming, 0).await?;
+        Ok((signal, format, encoding, packed, held))
     };
     let path = parts.uri.path();
-    let (signal, format, encoding, packed) = read.await.inspect_err(|refusal| {
+    let (signal, format, encoding, packed, held) = read.await.inspect_err(|refusal| {
         intake.refused(refusal, path, format.map(Format::protocol), &parts.headers);
     })?;
     intake.take(&Arrived {
@@ -70,6 +70,7 @@ async fn take_in(
         path,
         wire_size: packed.len(),
         packed,
+        _held: held,
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 
+use super::budget::{Budget, Held};
 use super::refusal::{Reason, Refusal};
 use super::signal::{Protocol, Signal};
 use super::unpack::{Encoding, unpack};
@@ -21,6 +22,7 @@ pub(crate) struct Intake {
     store: Arc<Store>,
     max_body: usize,
     files: Option<FileWriter>,
+    budget: Budget,
 }
 
 /// A request whose body has been read from the wire.
@@ -32,6 +34,8 @@ pub(super) struct Arrived<'a> {
     pub(super) path: &'a str,
     pub(super) packed: Bytes,
     pub(super) wire_size: usize,
+    /// What the body takes of the budget until it is stored.
+    pub(super) _held: Held,
 }
 
 impl Intake {
@@ -40,6 +44,7 @@ impl Intake {
             store,
             max_body,
             files,
+            budget: Budget::new(max_body.saturating_mul(AT_ONCE)),
         }
     }
 
@@ -58,8 +63,9 @@ impl Intake {
         &self,
         incoming: &mut hyper::body::Incoming,
         overhead: usize,
-    ) -> Result<Bytes, Refusal> {
-        body::read(incoming, self.max_body.saturating_add(overhead)).await
+    ) -> Result<(Bytes, Held), Refusal> {
+        let limit = self.max_body.saturating_add(overhead);
+        body::read(incoming, limit, self.budget.hold()).await
     }
 
     /// Unpacks, checks and stores, or counts and keeps the refusal.
@@ -72,6 +78,7 @@ impl Intake {
             path,
             ref packed,
             wire_size,
+            _held: _,
         } = *arrived;
         let rejected = |refusal: &Refusal| {
             let rejected = refusal.rejected(path, Some(signal), Some(protocol));
@@ -90,7 +97,7 @@ impl Intake {
                 wire_size,
             )
         });
-        let decoded = decode::decode(signal, protocol, bytes, self.store.limit(signal))
+        let decoded = decode::decode(signal, protocol, bytes, &self.store.capacity())
             .and_then(|indexed| self.write(&indexed).map(|()| indexed));
         match decoded {
             Ok(indexed) => {
@@ -131,3 +138,6 @@ impl Intake {
         self.store.refuse(None, rejected.with_headers(headers));
     }
 }
+
+/// How many of the longest requests may be on their way at the same time.
+const AT_ONCE: usize = 4;

@@ -5,6 +5,7 @@
 //! makes protobuf of JSON and has it checked. Then `retain` takes over.
 
 mod body;
+mod budget;
 pub(crate) mod decode;
 mod grpc;
 mod http;

@@ -45,14 +45,20 @@ impl Capacity {
         self
     }
 
-    /// The most items of a signal, also by what their heads would weigh.
+    /// The most items of a signal.
     pub(crate) fn items(&self, signal: Signal) -> usize {
-        let items = match signal {
+        match signal {
             Signal::Logs => self.records,
             Signal::Traces => self.spans,
             Signal::Metrics => usize::MAX,
-        };
-        items.min(self.bytes / size_of::<Head>())
+        }
+    }
+
+    /// The most items of one request with this many bytes that are worth noting: with one more it is
+    /// too large to be kept, or its oldest leave at once.
+    pub(crate) fn worth_noting(&self, signal: Signal, bytes: usize) -> usize {
+        let room = self.bytes.saturating_sub(bytes) / size_of::<Head>();
+        self.items(signal).min(room + 1)
     }
 }
 

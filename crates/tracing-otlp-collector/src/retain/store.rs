@@ -72,11 +72,8 @@ impl Store {
         self.keep_requests
     }
 
-    /// The most items of a signal that are ever kept.
-    ///
-    /// Noting more of one request would only cost memory.
-    pub(crate) fn limit(&self, signal: Signal) -> usize {
-        self.lock().capacity.items(signal)
+    pub(crate) fn capacity(&self) -> Capacity {
+        self.lock().capacity
     }
 
     pub(crate) fn accept(&self, indexed: Indexed, request: Option<ReceivedRequest>) {

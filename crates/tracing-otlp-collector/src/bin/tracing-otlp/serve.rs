@@ -11,7 +11,11 @@ use crate::out::{Trouble, complain, line};
 
 pub(crate) fn run(args: &Serve) -> Result<ExitCode, Trouble> {
     let collector = start(args)?;
-    announce(&collector, args)?;
+    // Nobody has to listen: it is here to receive.
+    match announce(&collector, args) {
+        Ok(()) | Err(Trouble::Closed) => {}
+        Err(other) => return Err(other),
+    }
     if let Some(file) = &args.port_file {
         write_ports(&collector, file)?;
     }

@@ -204,7 +204,7 @@ fn no_text_makes_the_parser_panic_and_what_it_takes_can_be_asked() {
         "body=~\"order \\d+\" \"my key\"=\"x\\\"\" has:user.id NOT ü<=5 time>-15m",
         "attr.\"a b\"=1 resource.x.y:z scope.n>2 seq<9 link:pending duration<=1.5ms trace:ab",
     ];
-    let mut random = crate::retain::samples::Random(0xf117e5);
+    let mut random = crate::retain::samples::Random(0x00f1_17e5);
     let mut accepted = 0;
     for _ in 0..3_000 {
         for seed in seeds {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::Signal;
 use crate::retain::clock;
 
-/// The files of a signal, oldest first.
+/// The files of a signal, oldest first; what is not named as ours is left alone.
 pub(super) fn files(dir: &Path, signal: Signal) -> io::Result<Vec<PathBuf>> {
     let prefix = format!("{signal}-");
     let mut files: Vec<_> = fs::read_dir(dir)?
@@ -21,6 +21,7 @@ pub(super) fn files(dir: &Path, signal: Signal) -> io::Result<Vec<PathBuf>> {
                 .is_some_and(|name| name.starts_with(&prefix) && name.ends_with(SUFFIX))
         })
         .map(|entry| entry.path())
+        .filter(|path| begun(path).is_some())
         .collect();
     files.sort();
     Ok(files)
@@ -41,7 +42,7 @@ pub(super) fn begin(dir: &Path, signal: Signal) -> io::Result<(File, PathBuf)> {
         let path = dir.join(format!("{signal}-{time}.{micros:06}{SUFFIX}"));
         // A clock that was set back may not put the newest before the others.
         if newest.as_ref().is_some_and(|newest| *newest >= path) {
-            nanos = nanos.max(begun(newest.as_deref()).unwrap_or(0)) + 1000;
+            nanos = nanos.max(newest.as_deref().and_then(begun).unwrap_or(0)) + 1000;
             continue;
         }
         match OpenOptions::new().append(true).create_new(true).open(&path) {
@@ -52,8 +53,8 @@ pub(super) fn begin(dir: &Path, signal: Signal) -> io::Result<(File, PathBuf)> {
 }
 
 /// When a file was begun, by its name.
-pub(super) fn begun(path: Option<&Path>) -> Option<u64> {
-    let name = path?.file_name()?.to_str()?;
+pub(super) fn begun(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
     let (_, time) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     let part = |from: usize, to: usize| time.get(from..to);
     clock::parse_rfc3339(&format!(

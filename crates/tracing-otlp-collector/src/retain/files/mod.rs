@@ -29,7 +29,7 @@ pub struct Files {
     pub(crate) dir: PathBuf,
     pub(crate) max_bytes: u64,
     pub(crate) max_age: Duration,
-    pub(crate) max_files: usize,
+    pub(crate) max_count: usize,
     pub(crate) sync_every: Duration,
 }
 
@@ -40,7 +40,7 @@ impl Files {
             dir: dir.into(),
             max_bytes: 64 * 1024 * 1024,
             max_age: Duration::from_secs(24 * 3600),
-            max_files: 10,
+            max_count: 10,
             sync_every: Duration::from_secs(1),
         }
     }
@@ -61,7 +61,7 @@ impl Files {
 
     /// Keeps at most this many files of each signal and removes the oldest, 10 by default, at least 1.
     pub fn with_max_files(mut self, files: usize) -> Self {
-        self.max_files = files.max(1);
+        self.max_count = files.max(1);
         self
     }
 

@@ -98,8 +98,8 @@ impl Tape {
                 continue;
             }
             let line = std::mem::take(&mut line);
-            let limit = store.limit(self.signal);
-            match decode(self.signal, Protocol::HttpJson, line.into(), limit) {
+            let capacity = store.capacity();
+            match decode(self.signal, Protocol::HttpJson, line.into(), &capacity) {
                 Ok(indexed) => {
                     // No line says when it arrived; its newest record is not far from that.
                     let time = indexed.chunk.times.1.min(now);

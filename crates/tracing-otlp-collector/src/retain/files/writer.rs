@@ -189,7 +189,7 @@ impl Shared {
     fn begin(&self, signal: Signal) -> io::Result<Open> {
         let (file, _) = begin(&self.settings.dir, signal)?;
         let all = files(&self.settings.dir, signal)?;
-        let excess = all.len().saturating_sub(self.settings.max_files);
+        let excess = all.len().saturating_sub(self.settings.max_count);
         for file in &all[..excess] {
             // One that somebody else has removed already is as good.
             match fs::remove_file(file) {
@@ -212,7 +212,7 @@ impl Shared {
             return Ok(());
         };
         let file = OpenOptions::new().append(true).open(&path)?;
-        let begun_at = begun(Some(&path)).unwrap_or(0);
+        let begun_at = begun(&path).unwrap_or(0);
         let age = Duration::from_nanos(clock::now().saturating_sub(begun_at));
         let open = Open {
             bytes: file.metadata()?.len(),

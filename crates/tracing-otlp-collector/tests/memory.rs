@@ -1,0 +1,160 @@
+//! What a sender can make the collector take in memory, seen from outside the process.
+
+#![cfg(all(feature = "cli", target_os = "linux"))]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod peer;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use http::Version;
+use peer::{Ask, JSON, PROTOBUF, ask, pack, run};
+
+const MIB: u64 = 1024 * 1024;
+const BODY: usize = 16 * 1024 * 1024;
+
+struct Server {
+    child: Child,
+    to: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tracing-otlp"))
+            .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(["--memory", "32MiB", "--max-body", "16MiB"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let to = line
+            .trim()
+            .rsplit_once("http://")
+            .unwrap()
+            .1
+            .parse()
+            .unwrap();
+        Self { child, to }
+    }
+
+    /// The most memory that the process ever had, in MiB.
+    fn peak(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib: u64 = line
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        kib * 1024 / MIB
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A logs request whose only scope has this inside.
+fn in_a_scope(inside: &[u8]) -> Vec<u8> {
+    nested(&[1, 2], inside)
+}
+
+fn nested(fields: &[u8], inside: &[u8]) -> Vec<u8> {
+    fields.iter().rev().fold(inside.to_vec(), |inside, field| {
+        let mut outside = vec![field << 3 | 2];
+        prost::encoding::encode_varint(inside.len() as u64, &mut outside);
+        outside.extend_from_slice(&inside);
+        outside
+    })
+}
+
+#[test]
+fn no_body_takes_many_times_its_size() {
+    let pairs = BODY / 2 - 100;
+    let json = |before: &str, one: &str, after: &str| {
+        let n = (BODY - 1_000) / (one.len() + 1);
+        let mut text = String::from(before);
+        for nth in 0..n {
+            text.push_str(if nth == 0 { "" } else { "," });
+            text.push_str(one);
+        }
+        text.push_str(after);
+        text.into_bytes()
+    };
+    let record = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":["#;
+    let bodies = [
+        // Eight million empty records, and as many empty attributes of one record.
+        ("records", PROTOBUF, in_a_scope(&[0x12, 0].repeat(pairs))),
+        (
+            "attributes",
+            PROTOBUF,
+            in_a_scope(&nested(&[2], &[0x32, 0].repeat(pairs))),
+        ),
+        // As many scopes, each with one record.
+        (
+            "scopes",
+            PROTOBUF,
+            nested(&[1], &[0x12, 2, 0x12, 0].repeat(pairs / 2)),
+        ),
+        // A million fields that nobody knows.
+        ("unknown", PROTOBUF, [0x78, 0].repeat(pairs)),
+        ("json records", JSON, json(record, "{}", "]}]}]}")),
+        (
+            "json attributes",
+            JSON,
+            json(
+                &format!("{record}{{\"attributes\":["),
+                r#"{"key":""}"#,
+                "]}]}]}]}",
+            ),
+        ),
+        (
+            "json unknown",
+            JSON,
+            json(&format!("{record}{{\"unknown\":["), r#"{"":0}"#, "]}]}]}]}"),
+        ),
+    ];
+    let server = Server::start();
+    let before = server.peak();
+    for (name, content_type, body) in bodies {
+        assert!(body.len() <= BODY, "{name} {}", body.len());
+        let answer = run(
+            Ask::post("/v1/logs", content_type, body.clone()).send(server.to, Version::HTTP_11)
+        );
+        assert_eq!(answer.status, 200, "{name}");
+        let packed = Ask::post("/v1/logs", content_type, pack("gzip", &body))
+            .with("content-encoding", "gzip");
+        assert_eq!(
+            run(packed.send(server.to, Version::HTTP_11)).status,
+            200,
+            "{name}"
+        );
+        // Also when somebody looks.
+        ask(server.to, "/api/logs?limit=10&q=x");
+        ask(server.to, "/api/fields");
+        // The ring, one like it that is being filled, the body as received, unpacked and converted.
+        let grown = server.peak() - before;
+        assert!(grown < 32 + 2 * 32 + 4 * 16 + 16, "{name}: {grown} MiB");
+    }
+}
+
+#[test]
+fn a_bomb_costs_no_more_than_the_limit() {
+    let server = Server::start();
+    let before = server.peak();
+    let bomb = pack("gzip", &vec![0; 4 * 1024 * 1024]).repeat(1000);
+    let ask = Ask::post("/v1/logs", PROTOBUF, bomb).with("content-encoding", "gzip");
+    assert_eq!(run(ask.send(server.to, Version::HTTP_11)).status, 413);
+    let grown = server.peak() - before;
+    assert!(grown < 3 * 16 + 16, "{grown} MiB");
+}

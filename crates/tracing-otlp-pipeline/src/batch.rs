@@ -26,14 +26,21 @@ use crate::{
     unwind::caught,
 };
 
+mod blanks;
+mod crew;
+
+use blanks::Blanks;
+use crew::Crew;
+
 /// Places in the official queue for records of the pipeline itself, which do not ask for room.
 const OWN_PLACES: usize = 8;
 
 /// A batch processor for log records, the official one, behind a door.
 #[derive(Debug)]
-pub(crate) struct LogPipe<P = BatchLogProcessor> {
+pub(crate) struct LogPipe<P = Crew<BatchLogProcessor>> {
     inner: Arc<P>,
     door: Arc<Door>,
+    blanks: Arc<Blanks>,
     helper: Helper,
     slot: Slot,
     flush_timeout: Duration,
@@ -41,7 +48,7 @@ pub(crate) struct LogPipe<P = BatchLogProcessor> {
 
 impl LogPipe {
     pub(crate) fn new(
-        encoder: LogEncoder,
+        encoder: impl Fn() -> Result<LogEncoder, Error>,
         settings: &BatchSettings,
         admission: &AdmissionSettings,
         door: Arc<Door>,
@@ -50,21 +57,28 @@ impl LogPipe {
         use opentelemetry_sdk::logs::BatchConfigBuilder;
 
         // Every value is set, so the builder's look at the environment has no effect.
-        let config = BatchConfigBuilder::default()
-            .with_max_queue_size(settings.max_queue_size().get().saturating_add(OWN_PLACES))
-            .with_max_export_batch_size(settings.batch_within_queue())
-            .with_scheduled_delay(settings.scheduled_delay())
-            .build();
-        let exporter = LogHandOver {
-            encoder,
-            door: Arc::clone(&door),
-        };
-        let inner = spawned(|| {
-            BatchLogProcessor::builder(exporter)
-                .with_batch_config(config)
+        let config = || {
+            BatchConfigBuilder::default()
+                .with_max_queue_size(settings.max_queue_size().get().saturating_add(OWN_PLACES))
+                .with_max_export_batch_size(settings.batch_within_queue())
+                .with_scheduled_delay(settings.scheduled_delay())
                 .build()
-        })?;
-        Self::around(inner, admission, door, flush_timeout)
+        };
+        let blanks = Arc::<Blanks>::default();
+        let one = || {
+            let exporter = LogHandOver {
+                encoder: encoder()?,
+                door: Arc::clone(&door),
+                blanks: Arc::clone(&blanks),
+            };
+            spawned(|| {
+                BatchLogProcessor::builder(exporter)
+                    .with_batch_config(config())
+                    .build()
+            })
+        };
+        let inner = Crew::new(Arc::clone(&door), one)?;
+        Self::around(inner, admission, door, blanks, flush_timeout)
     }
 }
 
@@ -73,6 +87,7 @@ impl<P: LogProcessor + 'static> LogPipe<P> {
         inner: P,
         admission: &AdmissionSettings,
         door: Arc<Door>,
+        blanks: Arc<Blanks>,
         flush_timeout: Duration,
     ) -> Result<Self, Error> {
         let slot = Slot::default();
@@ -80,6 +95,7 @@ impl<P: LogProcessor + 'static> LogPipe<P> {
             inner: Arc::new(inner),
             helper: Helper::start(admission, &door, &slot)?,
             door,
+            blanks,
             slot,
             flush_timeout,
         })
@@ -103,6 +119,7 @@ impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
         let band = SeverityBand::of(record.severity_number());
         let size = self.door.room().weigh_entering(record);
         if let Some(_passing) = self.door.enter(band, size) {
+            self.blanks.free_one();
             self.inner.emit(record, instrumentation);
             if band >= SeverityBand::Error {
                 self.helper.error_came();
@@ -150,12 +167,15 @@ impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
 struct LogHandOver {
     encoder: LogEncoder,
     door: Arc<Door>,
+    blanks: Arc<Blanks>,
 }
 
 impl LogExporter for LogHandOver {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let scan = Scan::of_logs(&batch, self.door.room());
         self.door.handed(&scan.records, scan.bytes);
+        self.blanks
+            .provide(usize::try_from(scan.records.total()).unwrap_or(0));
         hand_on(&self.door, self.encoder.encode(batch, scan.records).await)
     }
 

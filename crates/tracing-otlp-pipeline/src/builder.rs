@@ -240,7 +240,7 @@ impl PipelineBuilder {
         let log_pipe = match &self.logs {
             None => None,
             Some(destination) => Some(LogPipe::new(
-                LogEncoder::new(self.encoder, Shape::of(destination, max_bytes))?,
+                || LogEncoder::new(self.encoder, Shape::of(destination, max_bytes)),
                 &log_batch,
                 &self.admission,
                 door(

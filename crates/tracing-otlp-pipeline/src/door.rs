@@ -224,6 +224,12 @@ impl Door {
         self.worker_lost.load(Acquire)
     }
 
+    /// Whether so many wait that a single worker seems to fall behind.
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.room.is_pressed()
+    }
+
     /// Takes note of records that the official worker took out of its queue.
     pub(crate) fn handed(&self, records: &Tally, bytes: u64) {
         self.account.handed(records);

@@ -165,6 +165,10 @@ impl SignalLedger {
     pub(crate) fn lost(&self, reason: LossReason, records: impl Into<Tally>) -> u64 {
         let mut before = 0;
         let records = records.into();
+        // Nothing was lost of most requests: nobody needs to be woken for that.
+        if records.total() == 0 {
+            return 0;
+        }
         for (band, records) in records.iter() {
             before += self.lost[reason as usize].0[band as usize].fetch_add(records, AcqRel);
         }

@@ -177,10 +177,14 @@ impl Rounds {
         let batch = Arc::clone(self.slot.get()?);
         let flush_at = self.flush(&*batch);
         let now = Instant::now();
-        let rung = self.bell.loss.swap(false, AcqRel);
         if let Some(summary) = &self.summary {
-            if rung || self.look_again.is_some_and(|at| at <= now) {
-                self.look_again = summary.look(&self.door, &*batch);
+            // Before its time the bell stays as it is: under a flood of losses nobody wakes this
+            // thread then, which would cost those who lose a call to the kernel each time.
+            if self.look_again.is_none_or(|at| at <= now) {
+                let rung = self.bell.loss.swap(false, AcqRel);
+                if rung || self.look_again.is_some() {
+                    self.look_again = summary.look(&self.door, &*batch);
+                }
             }
         }
         [flush_at, self.look_again].into_iter().flatten().min()

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{
     AtomicU64,
-    Ordering::{AcqRel, Acquire},
+    Ordering::{AcqRel, Acquire, Relaxed},
 };
 
 use opentelemetry_sdk::logs::SdkLogRecord;
@@ -48,6 +48,8 @@ struct Limit {
 pub(crate) struct Room {
     inside: Apart<AtomicU64>,
     limits: [Limit; SeverityBand::ALL.len()],
+    /// Above this one worker is not enough.
+    pressed: Limit,
     weighs: bool,
     weigher: Weigher,
 }
@@ -61,6 +63,10 @@ const BYTES: u64 = ONE_RECORD - 1;
 const MAX_BYTES: u64 = 1 << (BYTE_BITS - 1);
 const MAX_RECORDS: u64 = 1 << (62 - BYTE_BITS);
 const CLOSED: u64 = 1 << 63;
+
+/// Which part of it may be taken on a calm day: with the default queue, four batches.
+const PRESSED: u64 = 8;
+
 impl Room {
     /// Room for records of any severity, in the order they come.
     pub(crate) fn first_come(capacity: usize, max_bytes: usize) -> Self {
@@ -92,6 +98,10 @@ impl Room {
         Self {
             inside: Apart::default(),
             limits,
+            pressed: Limit {
+                records: capacity / PRESSED,
+                bytes: max_bytes / PRESSED,
+            },
             weighs,
             weigher: || None,
         }
@@ -197,6 +207,14 @@ impl Room {
     /// How many records are inside.
     pub(crate) fn records(&self) -> u64 {
         (self.inside.0.load(Acquire) & !CLOSED) >> BYTE_BITS
+    }
+
+    /// Whether an eighth of it is taken, by number or by bytes.
+    #[inline]
+    pub(crate) fn is_pressed(&self) -> bool {
+        let inside = self.inside.0.load(Relaxed);
+        (inside & !CLOSED) >> BYTE_BITS > self.pressed.records
+            || inside & BYTES > self.pressed.bytes
     }
 
     /// How many bytes are inside.

@@ -98,7 +98,8 @@ fn the_pipes_forward_their_whole_trait() {
     let probe = Probe::default();
     let settings = AdmissionSettings::default();
     let logs = door(Signal::Logs);
-    let mut pipe = LogPipe::around(probe.clone(), &settings, logs, PATIENCE).unwrap();
+    let mut pipe =
+        LogPipe::around(probe.clone(), &settings, logs, Arc::default(), PATIENCE).unwrap();
     LogProcessor::set_resource(&mut pipe, &resource);
     assert!(pipe.event_enabled(Severity::Info, "t", Some("n")));
     assert!(!pipe.event_enabled(Severity::Info, "refused", None));
@@ -175,6 +176,7 @@ fn forwards_for_logs(encoder: Encoder) {
     let resource = Resource::builder_empty().with_service_name("seen").build();
     let door = door(Signal::Logs);
     let mut exporter = LogHandOver {
+        blanks: Arc::default(),
         encoder: LogEncoder::new(encoder, shape(Signal::Logs)).unwrap(),
         door: Arc::clone(&door),
     };
@@ -232,7 +234,7 @@ fn the_official_processors_end_with_their_pipes() {
     let destination = |signal| Destination::new(signal, "http://localhost/").unwrap();
 
     let shape = Shape::of(&destination(Signal::Logs), 1 << 20);
-    let encoder = LogEncoder::new(Encoder::Official, shape).unwrap();
+    let encoder = || LogEncoder::new(Encoder::Official, shape.clone());
     let admission = AdmissionSettings::default();
     let pipe = LogPipe::new(encoder, &settings, &admission, door(Signal::Logs), PATIENCE).unwrap();
     pipe.force_flush().unwrap();
@@ -267,6 +269,7 @@ fn the_requests_of_a_batch_are_handed_on_whatever_becomes_of_one() {
         ..shape(Signal::Logs)
     };
     let exporter = LogHandOver {
+        blanks: Arc::default(),
         encoder: LogEncoder::new(Encoder::Direct, shape).unwrap(),
         door: Arc::clone(&door),
     };
@@ -285,4 +288,87 @@ fn the_requests_of_a_batch_are_handed_on_whatever_becomes_of_one() {
     assert_eq!(request.records, 1);
     let counts = door.counts();
     assert_eq!((counts.lost(), counts.pending()), (1, 1));
+}
+
+fn record() -> SdkLogRecord {
+    let provider = SdkLoggerProvider::builder().build();
+    provider.logger("test").create_log_record()
+}
+
+#[test]
+fn a_crew_forwards_its_whole_trait_to_all_who_may_have_something_to_do() {
+    let (queue, room) = (Queue::new(&DeliverySettings::default(), Arc::default()), 80);
+    let room = Room::first_come(room, 1 << 20);
+    let notifier = Notifier::default();
+    let door = Arc::new(Door::new(Signal::Logs, room, Arc::new(queue), notifier));
+    let probe = Probe::default();
+    let mut crew = Crew::new::<()>(Arc::clone(&door), || Ok(probe.clone())).unwrap();
+    let scope = InstrumentationScope::builder("s").build();
+    crew.set_resource(&Resource::builder_empty().build());
+    assert_eq!(probe.heard(), ["resource 0"; 4]);
+    assert!(crew.event_enabled(Severity::Info, "t", None));
+    assert!(!crew.event_enabled(Severity::Info, "refused", None));
+    assert_eq!(probe.heard().len(), 2);
+    crew.emit(&mut record(), &scope);
+    crew.force_flush().unwrap();
+    assert_eq!(probe.heard(), ["emit None s", "flush"]);
+    // More than an eighth of the room: one of four goes to the first.
+    for _ in 0..11 {
+        drop(door.enter(SeverityBand::Info, 1).unwrap());
+    }
+    for _ in 0..4 {
+        crew.emit(&mut record(), &scope);
+    }
+    assert_eq!(probe.heard().len(), 4);
+    crew.force_flush().unwrap();
+    assert_eq!(probe.heard(), ["flush"; 4]);
+    crew.shutdown_with_timeout(PATIENCE).unwrap();
+    crew.shutdown().unwrap();
+    assert_eq!(probe.heard(), ["shutdown"; 8]);
+}
+
+#[test]
+fn a_crew_takes_turns_only_while_much_waits() {
+    let room = Room::first_come(80, 1 << 20);
+    let queue = Queue::new(&DeliverySettings::default(), Arc::default());
+    let notifier = Notifier::default();
+    let door = Arc::new(Door::new(Signal::Logs, room, Arc::new(queue), notifier));
+    let probes: Vec<Probe> = (0..4).map(|_| Probe::default()).collect();
+    let mut each = probes.iter().cloned();
+    let crew = Crew::new(Arc::clone(&door), || each.next().ok_or(())).unwrap();
+    let scope = InstrumentationScope::default();
+    let emit = |records| {
+        for _ in 0..records {
+            crew.emit(&mut record(), &scope);
+        }
+        let heard = probes.iter().map(|probe| probe.heard().len());
+        heard.collect::<Vec<_>>()
+    };
+    for _ in 0..10 {
+        drop(door.enter(SeverityBand::Info, 1).unwrap());
+    }
+    assert_eq!(emit(8), [8, 0, 0, 0]);
+    drop(door.enter(SeverityBand::Info, 1).unwrap());
+    assert_eq!(emit(8), [2, 2, 2, 2]);
+    door.handed(&11.into(), 11);
+    assert_eq!(emit(8), [8, 0, 0, 0]);
+}
+
+#[test]
+fn threads_take_boxes_only_where_the_worker_left_some_and_it_leaves_no_more_than_it_may() {
+    let blanks = Blanks::default();
+    blanks.free_one();
+    assert_eq!(blanks.in_stock(), 0);
+    blanks.provide(10);
+    assert_eq!(blanks.in_stock(), 20);
+    blanks.free_one();
+    assert_eq!(blanks.in_stock(), 4);
+    // What this thread has taken lasts for fifteen more.
+    (0..15).for_each(|_| blanks.free_one());
+    assert_eq!(blanks.in_stock(), 4);
+    blanks.free_one();
+    assert_eq!(blanks.in_stock(), 0);
+    blanks.provide(1 << 20);
+    blanks.provide(1 << 20);
+    assert_eq!(blanks.in_stock(), 1024);
 }

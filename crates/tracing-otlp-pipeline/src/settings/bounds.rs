@@ -12,10 +12,10 @@ use crate::{deliver::spool::SpoolSettings, error::Error};
 /// The defaults are those of the specification (SDK environment variables, "Batch Span Processor"
 /// and "Batch `LogRecord` Processor"): batches of 512, an export timeout of 30 seconds, a delay of
 /// 1 second for logs or 5 seconds for spans, and a queue of 2,048 spans. The queue of log records
-/// is longer, 16,384: of the specification's 2,048 records, 64 threads that log 200 records each
-/// at once fill six queues before the worker has emptied the first, and INFO may only use
-/// [80 %](crate::AdmissionSettings) of it. An empty queue costs 256 KiB, and what it may hold is
-/// bounded in bytes too.
+/// is longer, 32,768: 64 threads that log 200 records each at once fill six of 2,048 before a
+/// worker has emptied the first, INFO may only use [80 %](crate::AdmissionSettings) of it, and
+/// two threads that log as fast as they can on two cores lose records with half of it. An empty
+/// queue costs 2 MiB, and what it may hold is bounded in bytes too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchSettings {
     max_queue_size: NonZeroUsize,
@@ -25,10 +25,10 @@ pub struct BatchSettings {
 }
 
 impl BatchSettings {
-    /// The defaults for log records: the specification's, but a queue of 16,384.
+    /// The defaults for log records: the specification's, but a queue of 32,768.
     pub fn logs() -> Self {
         Self {
-            max_queue_size: NonZeroUsize::MIN.saturating_add(16_384 - 1),
+            max_queue_size: NonZeroUsize::MIN.saturating_add(32_768 - 1),
             max_export_batch_size: NonZeroUsize::MIN.saturating_add(511),
             scheduled_delay: Duration::from_secs(1),
             export_timeout: Duration::from_secs(30),
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn batch_settings_that_misbehave_in_the_sdk_are_refused() {
         BatchSettings::logs().validate(Signal::Logs).unwrap();
-        assert_eq!(BatchSettings::logs().max_queue_size().get(), 16_384);
+        assert_eq!(BatchSettings::logs().max_queue_size().get(), 32_768);
         assert_eq!(BatchSettings::spans().max_queue_size().get(), 2048);
         assert_eq!(BatchSettings::spans().max_export_batch_size().get(), 512);
         assert_eq!(BatchSettings::spans().scheduled_delay().as_secs(), 5);

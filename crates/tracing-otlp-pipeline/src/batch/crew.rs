@@ -1,0 +1,131 @@
+//! Several official processors, for what one of them cannot keep up with.
+//!
+//! Part of `batch`, between the door and the official processors. Each of those has one worker.
+//! Threads that log as fast as they can get a share of the processors each from the scheduler, and
+//! the share of a single worker is too small for what they emit. So while a part of the room is
+//! taken, records go to all of them in turn; on a calm day the first does everything, and the
+//! others sleep.
+//!
+//! Records of one thread may then leave in another order. They never had one on their way: several
+//! requests are sent at once, and each record has its time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use opentelemetry::{InstrumentationScope, logs::Severity};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    logs::{LogProcessor, SdkLogRecord},
+};
+
+use crate::door::{Door, deadline};
+
+/// A processor and those that help it.
+#[derive(Debug)]
+pub(crate) struct Crew<P> {
+    first: P,
+    helpers: [P; HELPERS],
+    door: Arc<Door>,
+    /// Whether a helper ever had something to do.
+    called: AtomicBool,
+    turn: AtomicUsize,
+}
+
+impl<P> Crew<P> {
+    /// Processors that take their records from that door; each must have places for all that it
+    /// lets in.
+    pub(super) fn new<E>(
+        door: Arc<Door>,
+        mut one: impl FnMut() -> Result<P, E>,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            first: one()?,
+            helpers: [one()?, one()?, one()?],
+            door,
+            called: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    #[inline]
+    fn next(&self) -> &P {
+        if self.door.is_pressed() {
+            self.in_turn()
+        } else {
+            &self.first
+        }
+    }
+
+    #[inline(never)]
+    fn in_turn(&self) -> &P {
+        let turn = self.turn.fetch_add(1, Relaxed) % (HELPERS + 1);
+        let Some(helper) = self.helpers.get(turn) else {
+            return &self.first;
+        };
+        // Before the record, so that a flush behind it sees it. A look first: after the first time
+        // nobody should fight for this line.
+        if !self.called.load(Relaxed) {
+            self.called.store(true, Relaxed);
+        }
+        helper
+    }
+
+    /// Those that may hold records.
+    fn busy(&self) -> &[P] {
+        if self.called.load(Relaxed) {
+            &self.helpers
+        } else {
+            &[]
+        }
+    }
+}
+
+impl<P: LogProcessor> LogProcessor for Crew<P> {
+    #[inline]
+    fn emit(&self, record: &mut SdkLogRecord, instrumentation: &InstrumentationScope) {
+        self.next().emit(record, instrumentation);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        let first = self.first.force_flush();
+        let all = self.busy().iter().map(LogProcessor::force_flush);
+        all.fold(first, OTelSdkResult::and)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        let until = deadline(timeout);
+        let first = self.first.shutdown_with_timeout(timeout);
+        self.helpers.iter().fold(first, |outcome, helper| {
+            let left = until.saturating_duration_since(Instant::now());
+            outcome.and(helper.shutdown_with_timeout(left))
+        })
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        let first = self.first.shutdown();
+        let all = self.helpers.iter().map(LogProcessor::shutdown);
+        all.fold(first, OTelSdkResult::and)
+    }
+
+    fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {
+        // All are alike.
+        self.first.event_enabled(level, target, name)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.first.set_resource(resource);
+        for helper in &mut self.helpers {
+            helper.set_resource(resource);
+        }
+    }
+}
+
+/// How many help. By measurement: two threads that log as fast as they can on two cores, with gzip,
+/// lose half with none and nothing with three; see docs/performance.md.
+const HELPERS: usize = 3;

@@ -132,7 +132,7 @@ pub fn table() {
     let keys: Vec<Key> = counts::KEYS
         .iter()
         .copied()
-        .filter(|key| !key.starts_with("admission/"))
+        .filter(|key| !key.starts_with("admission/") && !key.contains("/export/"))
         .chain(["logfire/spans/batch", "logfire/event/batch"])
         .collect();
     let medians = interleaved(&keys, REPETITIONS, |key| time(key));

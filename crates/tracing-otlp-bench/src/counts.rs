@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::{fs, sync::OnceLock};
 
-use crate::programs::{self, FULL, OURS, PLAIN};
+use crate::programs::{self, FULL, OURS, OURS_WIRE, PLAIN};
 
 const SHORT: u64 = 1_000;
 const LONG: u64 = 5_000;
 
-/// `flavour/case/end`, or `admission/mode`.
+/// `flavour/case/end`, `admission/mode`, or `flavour/export/compression`.
 pub type Key = &'static str;
 
 /// Everything that is counted.
@@ -62,6 +62,9 @@ pub const KEYS: &[Key] = &[
     "admission/admitted",
     "admission/weighed",
     "admission/refused",
+    "ours/export/none",
+    "ours/export/gzip",
+    "ours/export/zstd",
 ];
 
 /// The peer's figure that one of ours stands against.
@@ -88,6 +91,7 @@ pub fn peer_of(key: &str) -> Option<Key> {
 /// Builds what the counts need, and nothing else: CI does this.
 pub fn build() {
     OURS.build(&["calling"]);
+    OURS_WIRE.build(&["wire"]);
     PLAIN.build(&["calling"]);
     FULL.build(&["calling"]);
 }
@@ -99,6 +103,9 @@ pub fn all() -> BTreeMap<Key, f64> {
 
 /// Instructions a record.
 pub fn count(key: &str) -> f64 {
+    if key.contains("/export/") {
+        return exporting(key);
+    }
     let (short, long) = (instructions(key, SHORT), instructions(key, LONG));
     long.saturating_sub(short) as f64 / (LONG - SHORT) as f64
 }
@@ -125,8 +132,26 @@ pub fn arguments(key: &str, mode: &str, records: u64) -> (String, Vec<String>) {
     }
 }
 
+/// Instructions a record on all threads but the caller's, encoded in batches of 512 and thrown away.
+fn exporting(key: &str) -> f64 {
+    const BATCHES: [u64; 2] = [4, 16];
+    let [short, long] = BATCHES.map(|batches| {
+        let records = (512 * batches).to_string();
+        let (flavour, compression) = key.split_once("/export/").expect("such a key");
+        let arguments = ["count", "null", compression, &records, "0"].map(str::to_owned);
+        let threads = callgrind(&format!("./{flavour}-wire"), &arguments);
+        threads.iter().skip(1).sum::<u64>()
+    });
+    long.saturating_sub(short) as f64 / (512 * (BATCHES[1] - BATCHES[0])) as f64
+}
+
 fn instructions(key: &str, records: u64) -> u64 {
     let (program, arguments) = arguments(key, "count", records);
+    callgrind(&program, &arguments)[0]
+}
+
+/// The instructions of each thread, in the order in which they were started.
+fn callgrind(program: &str, arguments: &[String]) -> Vec<u64> {
     let mut command = valgrind();
     let report = format!("callgrind.{}", std::process::id());
     programs::bare(&mut command);
@@ -136,7 +161,7 @@ fn instructions(key: &str, records: u64) -> u64 {
         .arg(program)
         .args(arguments);
     programs::output(&mut command);
-    let mut total = None;
+    let mut totals = BTreeMap::new();
     for file in fs::read_dir(programs::folder())
         .expect("the folder")
         .flatten()
@@ -145,16 +170,22 @@ fn instructions(key: &str, records: u64) -> u64 {
         let Some(rest) = name.strip_prefix(&report) else {
             continue;
         };
-        if rest == "-01" {
-            let text = fs::read_to_string(file.path()).expect("a report");
-            total = text.lines().find_map(|line| {
-                let value = line.strip_prefix("totals:")?;
-                value.trim().parse::<u64>().ok()
-            });
+        let text = fs::read_to_string(file.path()).expect("a report");
+        let total = text.lines().find_map(|line| {
+            let value = line.strip_prefix("totals:")?;
+            value.trim().parse::<u64>().ok()
+        });
+        // "-01" is the first thread; what has no such number is empty.
+        if let Some(thread) = rest
+            .strip_prefix('-')
+            .and_then(|text| text.parse::<u32>().ok())
+        {
+            totals.insert(thread, total.expect("callgrind's total"));
         }
         let _left_over = fs::remove_file(file.path());
     }
-    total.expect("callgrind's total for the first thread")
+    assert_eq!(totals.first_key_value().map(|(thread, _)| *thread), Some(1));
+    totals.into_values().collect()
 }
 
 /// Valgrind, at addresses that are the same in every run where the kernel allows it.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Once;
 
+use crate::counts;
 use crate::programs::{self, OURS_WIRE, PEER_WIRE, SINK};
 use crate::receiver::{Arrived, Receiver};
 use crate::statistics::{median, number};
@@ -56,45 +57,79 @@ fn deliver(side: &str, order: &Run<'_>) -> (Values, Arrived) {
     (values, receiver.count())
 }
 
-/// Processor time a record on all threads but the caller's.
+/// What a record costs all threads but the caller's.
 pub fn exporting() {
     const RECORDS: usize = 102_400;
     const TIMES: usize = 5;
     build();
     println!(
-        "| compression | peer, worker, null client: µs | ours, worker: µs | ratio | target | peer, all threads, loopback: µs | ours, all threads, loopback: µs | ratio | bytes on the wire a record, peer | ours |"
+        "| compression | peer: instructions | ours | ratio | target | peer: CPU µs | ours | ratio |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    let order = |compression| Run {
+        kind: "export",
+        compression,
+        records: RECORDS,
+        number: 0,
+    };
     for (compression, target) in COMPRESSIONS.into_iter().zip(["0.25", "0.25", "0.40"]) {
-        let order = Run {
-            kind: "export",
-            compression,
-            records: RECORDS,
-            number: 0,
-        };
-        let (mut null, mut worker) = (Vec::new(), Vec::new());
+        let [peer, ours] = SIDES.map(|side| counts::count(&format!("{side}/export/{compression}")));
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..TIMES {
+            for (side, times) in SIDES.into_iter().zip(&mut times) {
+                times.push(run(side, "null", &order(compression))["exporting_ns"] / 1000.0);
+            }
+        }
+        let [peer_time, our_time] = times.map(|mut values| median(&mut values));
+        println!(
+            "| {compression} | {} | {} | **{:.2}** | {target} | {peer_time:.2} | {our_time:.2} | {:.2} |",
+            number(peer),
+            number(ours),
+            ours / peer,
+            our_time / peer_time,
+        );
+    }
+    println!(
+        "\n| into a receiver on loopback | peer: CPU µs | ours | ratio | bytes on the wire a record, peer | ours |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|");
+    for compression in COMPRESSIONS {
         let mut all = [Vec::new(), Vec::new()];
         let mut bytes = [0.0; 2];
         for _ in 0..TIMES {
-            null.push(run("peer", "null", &order)["exporting_ns"]);
             for (at, side) in SIDES.into_iter().enumerate() {
-                let (values, arrived) = deliver(side, &order);
-                all[at].push(values["exporting_ns"]);
+                let (values, arrived) = deliver(side, &order(compression));
+                all[at].push(values["exporting_ns"] / 1000.0);
                 bytes[at] = arrived.bytes / arrived.records;
-                if side == "ours" {
-                    worker.push(values["worker_ns"]);
-                }
             }
         }
-        let [null, worker] = [&mut null, &mut worker].map(|values| median(values) / 1000.0);
-        let [peer, ours] = all.map(|mut values| median(&mut values) / 1000.0);
+        let [peer, ours] = all.map(|mut values| median(&mut values));
         println!(
-            "| {compression} | {null:.2} | {worker:.2} | **{:.2}** | {target} | {peer:.2} | {ours:.2} | {:.2} | {:.0} | {:.0} |",
-            worker / null,
+            "| {compression} | {peer:.2} | {ours:.2} | {:.2} | {:.0} | {:.0} |",
             ours / peer,
             bytes[0],
             bytes[1],
         );
+    }
+    levels();
+}
+
+/// The levels of the two compressors, of the requests that this project makes.
+fn levels() {
+    let mut receiver = Receiver::start();
+    run(
+        "ours",
+        &receiver.endpoint(),
+        &Run {
+            kind: "export",
+            compression: "none",
+            records: 51_200,
+            number: 0,
+        },
+    );
+    println!("\n| compressor and level | CPU µs a record | bytes a record |\n|---|--:|--:|");
+    for line in receiver.levels() {
+        println!("{line}");
     }
 }
 

@@ -57,6 +57,13 @@ impl Receiver {
         }
     }
 
+    /// What each level of each compressor makes of what arrived, as lines of a table.
+    pub fn levels(&mut self) -> Vec<String> {
+        writeln!(self.say, "levels").expect("the receiver listens");
+        let lines = std::iter::repeat_with(|| self.line());
+        lines.take_while(|line| !line.is_empty()).collect()
+    }
+
     /// It reads requests from now on, and never answers.
     pub fn stall(&mut self) {
         writeln!(self.say, "stall").expect("the receiver listens");

@@ -3,13 +3,16 @@
 //! HTTP/1.1 only. Prints its port, answers every request at once with 200, and keeps the bodies of
 //! log records.
 //! On the line `count` it prints how many requests, bytes and log records came since the last
-//! `count`. On the line `stall` it stops answering.
+//! `count`. On the line `levels` it prints what each level of the compressors would make of them, and
+//! an empty line. On the line `stall` it stops answering.
 
 use std::io::{BufRead as _, Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+
+mod levels;
 
 type Bodies = Arc<Mutex<Vec<(Encoding, Vec<u8>)>>>;
 
@@ -43,6 +46,7 @@ fn main() {
                 let records: u64 = bodies.iter().map(records_in).sum();
                 println!("{} {bytes} {records}", bodies.len());
             }
+            "levels" => levels::print(&lock(&bodies)),
             "stall" => STALLED.store(true, Ordering::SeqCst),
             _ => {}
         }

@@ -77,7 +77,7 @@ impl LogPipe {
                     .build()
             })
         };
-        let inner = Crew::new(Arc::clone(&door), one)?;
+        let inner = Crew::new(Arc::clone(&door), settings.batch_within_queue(), one)?;
         Self::around(inner, admission, door, blanks, flush_timeout)
     }
 }

@@ -224,10 +224,11 @@ impl Door {
         self.worker_lost.load(Acquire)
     }
 
-    /// Whether so many wait that a single worker seems to fall behind.
+    /// Whether so many wait, and more than the given number, that a single worker seems to fall
+    /// behind.
     #[inline]
-    pub(crate) fn is_pressed(&self) -> bool {
-        self.room.is_pressed()
+    pub(crate) fn is_pressed(&self, calm: u64) -> bool {
+        self.room.is_pressed(calm)
     }
 
     /// Takes note of records that the official worker took out of its queue.

@@ -64,7 +64,7 @@ const MAX_BYTES: u64 = 1 << (BYTE_BITS - 1);
 const MAX_RECORDS: u64 = 1 << (62 - BYTE_BITS);
 const CLOSED: u64 = 1 << 63;
 
-/// Which part of it may be taken on a calm day: with the default queue, four batches.
+/// Which part of it may be taken on a calm day: with the default queue, eight batches.
 const PRESSED: u64 = 8;
 
 impl Room {
@@ -209,12 +209,12 @@ impl Room {
         (self.inside.0.load(Acquire) & !CLOSED) >> BYTE_BITS
     }
 
-    /// Whether an eighth of it is taken, by number or by bytes.
+    /// Whether an eighth of it is taken, by number or by bytes, and by more than the given number.
     #[inline]
-    pub(crate) fn is_pressed(&self) -> bool {
+    pub(crate) fn is_pressed(&self, calm: u64) -> bool {
         let inside = self.inside.0.load(Relaxed);
-        (inside & !CLOSED) >> BYTE_BITS > self.pressed.records
-            || inside & BYTES > self.pressed.bytes
+        let records = (inside & !CLOSED) >> BYTE_BITS;
+        records > calm && (records > self.pressed.records || inside & BYTES > self.pressed.bytes)
     }
 
     /// How many bytes are inside.

@@ -2,9 +2,9 @@
 //!
 //! Part of `batch`, between the door and the official processors. Each of those has one worker.
 //! Threads that log as fast as they can get a share of the processors each from the scheduler, and
-//! the share of a single worker is too small for what they emit. So while a part of the room is
-//! taken, records go to all of them in turn; on a calm day the first does everything, and the
-//! others sleep.
+//! the share of a single worker is too small for what they emit. So while an eighth of the room and
+//! more than two batches are taken, records go to all of them in turn; on a calm day the first does
+//! everything, and the others sleep.
 //!
 //! Records of one thread may then leave in another order. They never had one on their way: several
 //! requests are sent at once, and each record has its time.
@@ -32,22 +32,26 @@ pub(crate) struct Crew<P> {
     first: P,
     helpers: [P; HELPERS],
     door: Arc<Door>,
+    /// So many may wait at any time: what the first has in hand, and what it takes next.
+    calm: u64,
     /// Whether a helper ever had something to do.
     called: AtomicBool,
     turn: AtomicUsize,
 }
 
 impl<P> Crew<P> {
-    /// Processors that take their records from that door; each must have places for all that it
-    /// lets in.
+    /// Processors that take their records from that door, in batches of that size; each must have
+    /// places for all that the door lets in.
     pub(super) fn new<E>(
         door: Arc<Door>,
+        batch: usize,
         mut one: impl FnMut() -> Result<P, E>,
     ) -> Result<Self, E> {
         Ok(Self {
             first: one()?,
             helpers: [one()?, one()?, one()?],
             door,
+            calm: 2 * batch as u64,
             called: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
         })
@@ -55,7 +59,7 @@ impl<P> Crew<P> {
 
     #[inline]
     fn next(&self) -> &P {
-        if self.door.is_pressed() {
+        if self.door.is_pressed(self.calm) {
             self.in_turn()
         } else {
             &self.first
@@ -77,7 +81,7 @@ impl<P> Crew<P> {
     }
 
     /// Those that may hold records.
-    fn busy(&self) -> &[P] {
+    pub(super) fn busy(&self) -> &[P] {
         if self.called.load(Relaxed) {
             &self.helpers
         } else {

@@ -302,7 +302,7 @@ fn a_crew_forwards_its_whole_trait_to_all_who_may_have_something_to_do() {
     let notifier = Notifier::default();
     let door = Arc::new(Door::new(Signal::Logs, room, Arc::new(queue), notifier));
     let probe = Probe::default();
-    let mut crew = Crew::new::<()>(Arc::clone(&door), || Ok(probe.clone())).unwrap();
+    let mut crew = Crew::new::<()>(Arc::clone(&door), 2, || Ok(probe.clone())).unwrap();
     let scope = InstrumentationScope::builder("s").build();
     crew.set_resource(&Resource::builder_empty().build());
     assert_eq!(probe.heard(), ["resource 0"; 4]);
@@ -335,7 +335,7 @@ fn a_crew_takes_turns_only_while_much_waits() {
     let door = Arc::new(Door::new(Signal::Logs, room, Arc::new(queue), notifier));
     let probes: Vec<Probe> = (0..4).map(|_| Probe::default()).collect();
     let mut each = probes.iter().cloned();
-    let crew = Crew::new(Arc::clone(&door), || each.next().ok_or(())).unwrap();
+    let crew = Crew::new(Arc::clone(&door), 2, || each.next().ok_or(())).unwrap();
     let scope = InstrumentationScope::default();
     let emit = |records| {
         for _ in 0..records {
@@ -350,6 +350,9 @@ fn a_crew_takes_turns_only_while_much_waits() {
     assert_eq!(emit(8), [8, 0, 0, 0]);
     drop(door.enter(SeverityBand::Info, 1).unwrap());
     assert_eq!(emit(8), [2, 2, 2, 2]);
+    let large = Crew::new(Arc::clone(&door), 6, || Ok::<_, ()>(Probe::default())).unwrap();
+    (0..8).for_each(|_| large.emit(&mut record(), &scope));
+    assert_eq!(large.busy().len(), 0);
     door.handed(&11.into(), 11);
     assert_eq!(emit(8), [8, 0, 0, 0]);
 }

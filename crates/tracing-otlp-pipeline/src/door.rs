@@ -224,13 +224,6 @@ impl Door {
         self.worker_lost.load(Acquire)
     }
 
-    /// Whether so many wait, and more than the given number, that a single worker seems to fall
-    /// behind.
-    #[inline]
-    pub(crate) fn is_pressed(&self, calm: u64) -> bool {
-        self.room.is_pressed(calm)
-    }
-
     /// Takes note of records that the official worker took out of its queue.
     pub(crate) fn handed(&self, records: &Tally, bytes: u64) {
         self.account.handed(records);

@@ -209,12 +209,23 @@ impl Room {
         (self.inside.0.load(Acquire) & !CLOSED) >> BYTE_BITS
     }
 
-    /// Whether an eighth of it is taken, by number or by bytes, and by more than the given number.
+    /// What [`is_pressed`](Self::is_pressed) has to be told so that so many records are calm.
+    pub(crate) fn above(records: u64) -> u64 {
+        (records.min(MAX_RECORDS) + 1) << BYTE_BITS
+    }
+
+    /// Whether an eighth of it is taken, by number or by bytes, and by more records than are calm.
     #[inline]
-    pub(crate) fn is_pressed(&self, calm: u64) -> bool {
+    pub(crate) fn is_pressed(&self, above: u64) -> bool {
         let inside = self.inside.0.load(Relaxed);
+        // One comparison on a calm day: the records are above the bytes.
+        inside >= above && self.is_an_eighth_taken(inside)
+    }
+
+    #[inline(never)]
+    fn is_an_eighth_taken(&self, inside: u64) -> bool {
         let records = (inside & !CLOSED) >> BYTE_BITS;
-        records > calm && (records > self.pressed.records || inside & BYTES > self.pressed.bytes)
+        records > self.pressed.records || inside & BYTES > self.pressed.bytes
     }
 
     /// How many bytes are inside.

@@ -44,10 +44,18 @@ impl Blanks {
     /// Frees one, if there is one at hand. Never waits.
     #[inline]
     pub(super) fn free_one(&self) {
+        // Without a busy worker this is all.
+        if self.number.0.load(Relaxed) > 0 {
+            self.free_one_of_many();
+        }
+    }
+
+    #[inline(never)]
+    fn free_one_of_many(&self) {
         // A thread that ends has no cache any more.
         let _ = TAKEN.try_with(|taken| {
             let mut own = taken.take();
-            if own.is_empty() && self.number.0.load(Relaxed) > 0 {
+            if own.is_empty() {
                 self.take(&mut own);
             }
             drop(own.pop());

@@ -24,7 +24,10 @@ use opentelemetry_sdk::{
     logs::{LogProcessor, SdkLogRecord},
 };
 
-use crate::door::{Door, deadline};
+use crate::{
+    admit::room::Room,
+    door::{Door, deadline},
+};
 
 /// A processor and those that help it.
 #[derive(Debug)]
@@ -32,8 +35,8 @@ pub(crate) struct Crew<P> {
     first: P,
     helpers: [P; HELPERS],
     door: Arc<Door>,
-    /// So many may wait at any time: what the first has in hand, and what it takes next.
-    calm: u64,
+    /// Says that two batches may wait at any time: the one in hand, and the next.
+    above: u64,
     /// Whether a helper ever had something to do.
     called: AtomicBool,
     turn: AtomicUsize,
@@ -51,7 +54,7 @@ impl<P> Crew<P> {
             first: one()?,
             helpers: [one()?, one()?, one()?],
             door,
-            calm: 2 * batch as u64,
+            above: Room::above(2 * batch as u64),
             called: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
         })
@@ -59,7 +62,7 @@ impl<P> Crew<P> {
 
     #[inline]
     fn next(&self) -> &P {
-        if self.door.is_pressed(self.calm) {
+        if self.door.room().is_pressed(self.above) {
             self.in_turn()
         } else {
             &self.first

@@ -371,6 +371,7 @@ fn threads_take_boxes_only_where_the_worker_left_some_and_it_leaves_no_more_than
     assert_eq!(blanks.in_stock(), 4);
     blanks.free_one();
     assert_eq!(blanks.in_stock(), 0);
+    blanks.free_one();
     blanks.provide(1 << 20);
     blanks.provide(1 << 20);
     assert_eq!(blanks.in_stock(), 1024);

@@ -40,7 +40,6 @@ const OWN_PLACES: usize = 8;
 pub(crate) struct LogPipe<P = Crew<BatchLogProcessor>> {
     inner: Arc<P>,
     door: Arc<Door>,
-    blanks: Arc<Blanks>,
     helper: Helper,
     slot: Slot,
     flush_timeout: Duration,
@@ -70,6 +69,7 @@ impl LogPipe {
                 encoder: encoder()?,
                 door: Arc::clone(&door),
                 blanks: Arc::clone(&blanks),
+                batch: settings.batch_within_queue(),
             };
             spawned(|| {
                 BatchLogProcessor::builder(exporter)
@@ -77,8 +77,9 @@ impl LogPipe {
                     .build()
             })
         };
-        let inner = Crew::new(Arc::clone(&door), settings.batch_within_queue(), one)?;
-        Self::around(inner, admission, door, blanks, flush_timeout)
+        let batch = settings.batch_within_queue();
+        let inner = Crew::new(Arc::clone(&door), Arc::clone(&blanks), batch, one)?;
+        Self::around(inner, admission, door, flush_timeout)
     }
 }
 
@@ -87,7 +88,6 @@ impl<P: LogProcessor + 'static> LogPipe<P> {
         inner: P,
         admission: &AdmissionSettings,
         door: Arc<Door>,
-        blanks: Arc<Blanks>,
         flush_timeout: Duration,
     ) -> Result<Self, Error> {
         let slot = Slot::default();
@@ -95,7 +95,6 @@ impl<P: LogProcessor + 'static> LogPipe<P> {
             inner: Arc::new(inner),
             helper: Helper::start(admission, &door, &slot)?,
             door,
-            blanks,
             slot,
             flush_timeout,
         })
@@ -119,7 +118,6 @@ impl<P: LogProcessor + 'static> LogProcessor for LogPipe<P> {
         let band = SeverityBand::of(record.severity_number());
         let size = self.door.room().weigh_entering(record);
         if let Some(_passing) = self.door.enter(band, size) {
-            self.blanks.free_one();
             self.inner.emit(record, instrumentation);
             if band >= SeverityBand::Error {
                 self.helper.error_came();
@@ -168,14 +166,16 @@ struct LogHandOver {
     encoder: LogEncoder,
     door: Arc<Door>,
     blanks: Arc<Blanks>,
+    /// How many records a full batch has.
+    batch: usize,
 }
 
 impl LogExporter for LogHandOver {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let scan = Scan::of_logs(&batch, self.door.room());
         self.door.handed(&scan.records, scan.bytes);
-        self.blanks
-            .provide(usize::try_from(scan.records.total()).unwrap_or(0));
+        let is_full = scan.records.total() >= self.batch as u64;
+        self.blanks.provide(self.batch, is_full);
         hand_on(&self.door, self.encoder.encode(batch, scan.records).await)
     }
 

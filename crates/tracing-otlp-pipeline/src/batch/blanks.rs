@@ -14,8 +14,8 @@ use std::{
     cell::Cell,
     mem::MaybeUninit,
     sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -35,27 +35,25 @@ thread_local! {
 /// The boxes of one processor that nobody has taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Blanks {
+    flood: Apart<AtomicBool>,
     /// How many there are, about: asked without the lock.
     number: Apart<AtomicUsize>,
     stock: Mutex<Vec<Blank>>,
 }
 
 impl Blanks {
-    /// Frees one, if there is one at hand. Never waits.
+    /// Whether the workers' batches are full: only then is it worth anybody's while.
     #[inline]
-    pub(super) fn free_one(&self) {
-        // Without a busy worker this is all.
-        if self.number.0.load(Relaxed) > 0 {
-            self.free_one_of_many();
-        }
+    pub(super) fn is_flood(&self) -> bool {
+        self.flood.0.load(Relaxed)
     }
 
-    #[inline(never)]
-    fn free_one_of_many(&self) {
+    /// Frees one, if there is one at hand. Never waits.
+    pub(super) fn free_one(&self) {
         // A thread that ends has no cache any more.
         let _ = TAKEN.try_with(|taken| {
             let mut own = taken.take();
-            if own.is_empty() {
+            if own.is_empty() && self.number.0.load(Relaxed) > 0 {
                 self.take(&mut own);
             }
             drop(own.pop());
@@ -73,18 +71,31 @@ impl Blanks {
         }
     }
 
-    /// Puts as many in as a batch of that size may need next; on the worker, which frees the batch
-    /// afterwards.
-    pub(super) fn provide(&self, batch: usize) {
+    /// Puts as many in as batches of that size may need next, if the one at hand was full; otherwise
+    /// takes all out. On the worker, which frees the batch afterwards.
+    pub(super) fn provide(&self, batch: usize, is_full: bool) {
+        self.flood.0.store(is_full, Relaxed);
+        if !is_full {
+            if self.number.0.swap(0, Relaxed) > 0 {
+                drop(std::mem::take(&mut *self.lock()));
+            }
+            return;
+        }
         let wanted = (2 * batch).min(MAX);
         let missing = wanted.saturating_sub(self.number.0.load(Relaxed));
         // Not under the lock: whoever finds it taken goes without.
         let mut new: Vec<Blank> = (0..missing).map(|_| Box::new_uninit()).collect();
-        let mut stock = self.stock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stock = self.lock();
         // Another worker may have been faster.
         new.truncate(wanted.saturating_sub(stock.len()));
         stock.append(&mut new);
         self.number.0.store(stock.len(), Relaxed);
+    }
+}
+
+impl Blanks {
+    fn lock(&self) -> MutexGuard<'_, Vec<Blank>> {
+        self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -24,6 +24,7 @@ use opentelemetry_sdk::{
     logs::{LogProcessor, SdkLogRecord},
 };
 
+use super::blanks::Blanks;
 use crate::{
     admit::room::Room,
     door::{Door, deadline},
@@ -35,6 +36,7 @@ pub(crate) struct Crew<P> {
     first: P,
     helpers: [P; HELPERS],
     door: Arc<Door>,
+    blanks: Arc<Blanks>,
     /// Says that two batches may wait at any time: the one in hand, and the next.
     above: u64,
     /// Whether a helper ever had something to do.
@@ -47,6 +49,7 @@ impl<P> Crew<P> {
     /// places for all that the door lets in.
     pub(super) fn new<E>(
         door: Arc<Door>,
+        blanks: Arc<Blanks>,
         batch: usize,
         mut one: impl FnMut() -> Result<P, E>,
     ) -> Result<Self, E> {
@@ -54,6 +57,7 @@ impl<P> Crew<P> {
             first: one()?,
             helpers: [one()?, one()?, one()?],
             door,
+            blanks,
             above: Room::above(2 * batch as u64),
             called: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
@@ -62,6 +66,17 @@ impl<P> Crew<P> {
 
     #[inline]
     fn next(&self) -> &P {
+        // On a calm day this is all.
+        if self.blanks.is_flood() {
+            self.next_in_a_flood()
+        } else {
+            &self.first
+        }
+    }
+
+    #[inline(never)]
+    fn next_in_a_flood(&self) -> &P {
+        self.blanks.free_one();
         if self.door.room().is_pressed(self.above) {
             self.in_turn()
         } else {
@@ -69,7 +84,6 @@ impl<P> Crew<P> {
         }
     }
 
-    #[inline(never)]
     fn in_turn(&self) -> &P {
         let turn = self.turn.fetch_add(1, Relaxed) % (HELPERS + 1);
         let Some(helper) = self.helpers.get(turn) else {

@@ -98,8 +98,7 @@ fn the_pipes_forward_their_whole_trait() {
     let probe = Probe::default();
     let settings = AdmissionSettings::default();
     let logs = door(Signal::Logs);
-    let mut pipe =
-        LogPipe::around(probe.clone(), &settings, logs, Arc::default(), PATIENCE).unwrap();
+    let mut pipe = LogPipe::around(probe.clone(), &settings, logs, PATIENCE).unwrap();
     LogProcessor::set_resource(&mut pipe, &resource);
     assert!(pipe.event_enabled(Severity::Info, "t", Some("n")));
     assert!(!pipe.event_enabled(Severity::Info, "refused", None));
@@ -177,6 +176,7 @@ fn forwards_for_logs(encoder: Encoder) {
     let door = door(Signal::Logs);
     let mut exporter = LogHandOver {
         blanks: Arc::default(),
+        batch: 512,
         encoder: LogEncoder::new(encoder, shape(Signal::Logs)).unwrap(),
         door: Arc::clone(&door),
     };
@@ -270,6 +270,7 @@ fn the_requests_of_a_batch_are_handed_on_whatever_becomes_of_one() {
     };
     let exporter = LogHandOver {
         blanks: Arc::default(),
+        batch: 512,
         encoder: LogEncoder::new(Encoder::Direct, shape).unwrap(),
         door: Arc::clone(&door),
     };
@@ -295,6 +296,12 @@ fn record() -> SdkLogRecord {
     provider.logger("test").create_log_record()
 }
 
+fn flood() -> Arc<Blanks> {
+    let blanks = Arc::<Blanks>::default();
+    blanks.provide(2, true);
+    blanks
+}
+
 #[test]
 fn a_crew_forwards_its_whole_trait_to_all_who_may_have_something_to_do() {
     let (queue, room) = (Queue::new(&DeliverySettings::default(), Arc::default()), 80);
@@ -302,7 +309,7 @@ fn a_crew_forwards_its_whole_trait_to_all_who_may_have_something_to_do() {
     let notifier = Notifier::default();
     let door = Arc::new(Door::new(Signal::Logs, room, Arc::new(queue), notifier));
     let probe = Probe::default();
-    let mut crew = Crew::new::<()>(Arc::clone(&door), 2, || Ok(probe.clone())).unwrap();
+    let mut crew = Crew::new::<()>(Arc::clone(&door), flood(), 2, || Ok(probe.clone())).unwrap();
     let scope = InstrumentationScope::builder("s").build();
     crew.set_resource(&Resource::builder_empty().build());
     assert_eq!(probe.heard(), ["resource 0"; 4]);
@@ -335,7 +342,7 @@ fn a_crew_takes_turns_only_while_much_waits() {
     let door = Arc::new(Door::new(Signal::Logs, room, Arc::new(queue), notifier));
     let probes: Vec<Probe> = (0..4).map(|_| Probe::default()).collect();
     let mut each = probes.iter().cloned();
-    let crew = Crew::new(Arc::clone(&door), 2, || each.next().ok_or(())).unwrap();
+    let crew = Crew::new(Arc::clone(&door), flood(), 2, || each.next().ok_or(())).unwrap();
     let scope = InstrumentationScope::default();
     let emit = |records| {
         for _ in 0..records {
@@ -350,7 +357,16 @@ fn a_crew_takes_turns_only_while_much_waits() {
     assert_eq!(emit(8), [8, 0, 0, 0]);
     drop(door.enter(SeverityBand::Info, 1).unwrap());
     assert_eq!(emit(8), [2, 2, 2, 2]);
-    let large = Crew::new(Arc::clone(&door), 6, || Ok::<_, ()>(Probe::default())).unwrap();
+    let calm = Crew::new(Arc::clone(&door), Arc::default(), 2, || {
+        Ok::<_, ()>(Probe::default())
+    });
+    let calm = calm.unwrap();
+    (0..8).for_each(|_| calm.emit(&mut record(), &scope));
+    assert_eq!(calm.busy().len(), 0);
+    let large = Crew::new(Arc::clone(&door), flood(), 6, || {
+        Ok::<_, ()>(Probe::default())
+    })
+    .unwrap();
     (0..8).for_each(|_| large.emit(&mut record(), &scope));
     assert_eq!(large.busy().len(), 0);
     door.handed(&11.into(), 11);
@@ -362,7 +378,8 @@ fn threads_take_boxes_only_where_the_worker_left_some_and_it_leaves_no_more_than
     let blanks = Blanks::default();
     blanks.free_one();
     assert_eq!(blanks.in_stock(), 0);
-    blanks.provide(10);
+    blanks.provide(10, true);
+    assert!(blanks.is_flood());
     assert_eq!(blanks.in_stock(), 20);
     blanks.free_one();
     assert_eq!(blanks.in_stock(), 4);
@@ -372,7 +389,9 @@ fn threads_take_boxes_only_where_the_worker_left_some_and_it_leaves_no_more_than
     blanks.free_one();
     assert_eq!(blanks.in_stock(), 0);
     blanks.free_one();
-    blanks.provide(1 << 20);
-    blanks.provide(1 << 20);
+    blanks.provide(1 << 20, true);
+    blanks.provide(1 << 20, true);
     assert_eq!(blanks.in_stock(), 1024);
+    blanks.provide(1 << 20, false);
+    assert_eq!((blanks.in_stock(), blanks.is_flood()), (0, false));
 }

@@ -172,10 +172,10 @@ struct LogHandOver {
 
 impl LogExporter for LogHandOver {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        let waiting = usize::try_from(self.door.room().records()).unwrap_or(usize::MAX);
+        self.blanks.provide(waiting, self.batch);
         let scan = Scan::of_logs(&batch, self.door.room());
         self.door.handed(&scan.records, scan.bytes);
-        let is_full = scan.records.total() >= self.batch as u64;
-        self.blanks.provide(self.batch, is_full);
         hand_on(&self.door, self.encoder.encode(batch, scan.records).await)
     }
 

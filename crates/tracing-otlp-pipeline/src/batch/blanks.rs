@@ -42,7 +42,7 @@ pub(super) struct Blanks {
 }
 
 impl Blanks {
-    /// Whether the workers' batches are full: only then is it worth anybody's while.
+    /// Whether full batches wait: only then is it worth anybody's while.
     #[inline]
     pub(super) fn is_flood(&self) -> bool {
         self.flood.0.load(Relaxed)
@@ -71,11 +71,16 @@ impl Blanks {
         }
     }
 
-    /// Puts as many in as batches of that size may need next, if the one at hand was full; otherwise
-    /// takes all out. On the worker, which frees the batch afterwards.
-    pub(super) fn provide(&self, batch: usize, is_full: bool) {
-        self.flood.0.store(is_full, Relaxed);
-        if !is_full {
+    /// On a worker, before it frees a batch: so many records wait, with those at hand, and so many
+    /// make a full batch. Begins a flood, goes on with it, or takes all boxes out at its end.
+    pub(super) fn provide(&self, waiting: usize, batch: usize) {
+        // The last batch of a round is seldom full, also in a flood; so the end is another mark.
+        if waiting >= batch {
+            self.flood.0.store(true, Relaxed);
+        } else if waiting < batch / 4 {
+            self.flood.0.store(false, Relaxed);
+        }
+        if !self.is_flood() {
             if self.number.0.swap(0, Relaxed) > 0 {
                 drop(std::mem::take(&mut *self.lock()));
             }

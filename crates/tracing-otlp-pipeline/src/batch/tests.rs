@@ -298,7 +298,7 @@ fn record() -> SdkLogRecord {
 
 fn flood() -> Arc<Blanks> {
     let blanks = Arc::<Blanks>::default();
-    blanks.provide(2, true);
+    blanks.provide(2, 2);
     blanks
 }
 
@@ -378,7 +378,7 @@ fn threads_take_boxes_only_where_the_worker_left_some_and_it_leaves_no_more_than
     let blanks = Blanks::default();
     blanks.free_one();
     assert_eq!(blanks.in_stock(), 0);
-    blanks.provide(10, true);
+    blanks.provide(10, 10);
     assert!(blanks.is_flood());
     assert_eq!(blanks.in_stock(), 20);
     blanks.free_one();
@@ -389,9 +389,14 @@ fn threads_take_boxes_only_where_the_worker_left_some_and_it_leaves_no_more_than
     blanks.free_one();
     assert_eq!(blanks.in_stock(), 0);
     blanks.free_one();
-    blanks.provide(1 << 20, true);
-    blanks.provide(1 << 20, true);
+    blanks.provide(1 << 20, 1 << 20);
+    blanks.provide(1 << 20, 1 << 20);
     assert_eq!(blanks.in_stock(), 1024);
-    blanks.provide(1 << 20, false);
+    // The last batch of a round; and the end.
+    blanks.provide(512, 2048);
+    assert_eq!((blanks.in_stock(), blanks.is_flood()), (1024, true));
+    blanks.provide(511, 2048);
     assert_eq!((blanks.in_stock(), blanks.is_flood()), (0, false));
+    blanks.provide(2047, 2048);
+    assert!(!blanks.is_flood());
 }

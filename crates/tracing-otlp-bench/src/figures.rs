@@ -19,7 +19,7 @@ const SLACK: f64 = 4.0;
 pub fn refresh() -> ExitCode {
     counts::build();
     let mut text = String::from(
-        "# Instructions a record on the calling thread, by callgrind. Written by\n\
+        "# Instructions a record on the calling thread (export: on all others), by callgrind. Written by\n\
          # `cargo run -- refresh` in crates/tracing-otlp-bench; `check` fails when one of ours grows\n\
          # by more than 3 %. Another compiler, C library or valgrind gives other figures.\n",
     );

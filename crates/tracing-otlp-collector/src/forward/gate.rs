@@ -35,6 +35,7 @@ pub(super) struct Gate {
     pub(super) sessions: Sessions,
     pub(super) reader: Reader,
     pub(super) courier: Courier,
+    pub(super) body_timeout: Duration,
     /// For the upstream's answer, the wait for a turn included.
     pub(super) timeout: Duration,
     pub(super) turns: Semaphore,
@@ -82,7 +83,7 @@ impl Gate {
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
         let admitted = self.sessions.admit(&session.0, now);
         admitted.map_err(No::too_fast)?;
-        let body = timeout(BODY, self.reader.read(incoming)).await;
+        let body = timeout(self.body_timeout, self.reader.read(incoming)).await;
         let body = body.map_err(|_| No::too_slow())??;
         let arrived = body.0.len();
         let unpacked = self.reader.unpack(announced, body);
@@ -161,6 +162,4 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// How long a body may take.
-const BODY: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 4096;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::Context;
 use tokio::sync::Semaphore;
@@ -57,6 +57,7 @@ impl Proxy {
             rate: RateLimit::default(),
             sessions: SESSIONS,
             max_body: MAX_BODY,
+            body_timeout: BODY_TIMEOUT,
             clock: Arc::new(SystemTime::now),
             say: Arc::new(|_| {}),
         }
@@ -116,6 +117,7 @@ pub struct ProxyBuilder {
     rate: RateLimit,
     sessions: NonZeroUsize,
     max_body: usize,
+    body_timeout: Duration,
     clock: Clock,
     say: Say,
 }
@@ -161,6 +163,12 @@ impl ProxyBuilder {
         self
     }
 
+    /// Sets how long a body may take to come, 30 seconds unless set; then the answer is 408.
+    pub fn with_body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
+        self
+    }
+
     /// Asks this clock what time it is, for the ends of tokens and for rates: so that a test can turn
     /// it by hand. The system's, unless set.
     pub fn with_clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
@@ -194,6 +202,7 @@ impl ProxyBuilder {
             sessions: Sessions::new(self.rate, self.sessions),
             reader: Reader::new(self.max_body, AT_ONCE),
             courier,
+            body_timeout: self.body_timeout,
             timeout: self.upstream.timeout(),
             turns: Semaphore::new(AT_ONCE),
             clock: self.clock,
@@ -224,5 +233,6 @@ impl fmt::Debug for ProxyBuilder {
 
 /// Requests that wait for the upstream at the same time, and the longest bodies that are held.
 const AT_ONCE: usize = 64;
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_BODY: usize = 1024 * 1024;
 const SESSIONS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(100_000 - 1);

@@ -24,6 +24,7 @@ pub(crate) struct Scripted {
     pub(crate) address: SocketAddr,
     act: Arc<Mutex<Act>>,
     heads: Arc<Mutex<Vec<String>>>,
+    passed: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Scripted {
@@ -34,13 +35,21 @@ impl Scripted {
             address,
             act: Arc::new(Mutex::new(act)),
             heads: Arc::default(),
+            passed: Arc::default(),
         };
         let (act, heads) = (Arc::clone(&this.act), Arc::clone(&this.heads));
+        let passed = Arc::clone(&this.passed);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (act, heads) = (Arc::clone(&act), Arc::clone(&heads));
+                let stream = stream.unwrap();
+                let now = act.lock().unwrap();
+                if matches!(*now, Act::Pass(_)) {
+                    passed.lock().unwrap().push(stream.try_clone().unwrap());
+                }
+                drop(now);
                 // A peer that leaves is its own affair.
-                thread::spawn(move || serve(stream.unwrap(), &act, &heads));
+                thread::spawn(move || serve(stream, &act, &heads));
             }
         });
         this
@@ -50,8 +59,13 @@ impl Scripted {
         format!("http://{}", self.address)
     }
 
+    /// What it does from now on; connections from before are cut.
     pub(crate) fn then(&self, act: Act) {
-        *self.act.lock().unwrap() = act;
+        let mut now = self.act.lock().unwrap();
+        *now = act;
+        for stream in self.passed.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     #[allow(dead_code, reason = "each suite uses its part")]
@@ -83,11 +97,14 @@ fn serve(stream: TcpStream, act: &Mutex<Act>, heads: &Mutex<Vec<String>>) -> Opt
     heads.lock().unwrap().push(head);
     match now {
         Act::Say(status, headers, body) => {
-            let mut answer = format!("HTTP/1.1 {status} said\r\nconnection: close\r\n");
-            for (name, value) in headers {
-                answer.push_str(&format!("{name}: {value}\r\n"));
-            }
-            answer.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+            let headers = headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}\r\n"));
+            let headers: String = headers.collect();
+            let length = body.len();
+            let answer = format!(
+                "HTTP/1.1 {status} said\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+            );
             (&stream).write_all(answer.as_bytes()).ok()?;
             (&stream).write_all(&body).ok()
         }

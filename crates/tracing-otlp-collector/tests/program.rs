@@ -579,6 +579,9 @@ fn secrets_on_the_command_line_and_missing_keys_are_refused() {
         "127.0.0.1:0",
         "--forward",
         url,
+        // So that it ends in any case.
+        "--dir",
+        "/dev/null",
         "--forward-header",
         &header,
     ]);

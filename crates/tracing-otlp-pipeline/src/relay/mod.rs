@@ -131,6 +131,7 @@ impl Relay {
         if let Some(overflow) = &self.overflow {
             overflow.close(self.queue.ledger(), until);
         }
+        self.queue.wait_for_silence(until);
         let report = Report::new(&self.counts(), &before, true, start.elapsed());
         *ended = Some(report.clone());
         report

@@ -93,6 +93,7 @@ impl Sessions {
     /// Lets a request of the session in, or says how long to wait.
     pub(super) fn admit(&self, session: &str, now: Duration) -> Result<(), Duration> {
         self.with(session, now, |buckets, limit| {
+            buckets.fill(limit, now);
             let request = (1.0 - buckets.requests) / f64::from(limit.requests);
             // Anything left is enough, and a byte is the least there can be.
             let bytes = (1.0 - buckets.bytes) / float(limit.bytes);
@@ -105,7 +106,7 @@ impl Sessions {
         })
     }
 
-    /// Takes what a request has cost.
+    /// Takes what a request has cost that was let in at that time; others may have come since.
     pub(super) fn charge(&self, session: &str, bytes: usize, now: Duration) {
         self.with(session, now, |buckets, _| buckets.bytes -= float(bytes));
     }
@@ -136,7 +137,6 @@ impl Sessions {
         }
         let full = Buckets::full(&self.limit, now);
         let buckets = table.young.entry(key).or_insert(full);
-        buckets.fill(&self.limit, now);
         act(buckets, &self.limit)
     }
 }
@@ -213,6 +213,20 @@ mod tests {
         assert_eq!(wait.as_millis(), 5010);
         assert!(sessions.admit("a", at(5000)).is_err());
         assert_eq!(sessions.admit("a", at(5010)), Ok(()));
+    }
+
+    #[test]
+    fn a_body_that_took_its_time_gives_none_back() {
+        let sessions = sessions(10);
+        assert_eq!(sessions.admit("a", at(0)), Ok(()));
+        let later = || {
+            (0..10)
+                .filter(|_| sessions.admit("a", at(60_000)).is_ok())
+                .count()
+        };
+        assert_eq!(later(), 3);
+        sessions.charge("a", 1, at(0));
+        assert_eq!(later(), 0);
     }
 
     #[test]

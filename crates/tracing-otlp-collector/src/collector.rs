@@ -18,9 +18,9 @@ use crate::{
 
 /// A running OTLP receiver and the records it keeps.
 ///
-/// Dropping it closes the port and ends its thread within three seconds; one that forwards then gives what
-/// is on its way there its time. What it kept can be read
-/// as long as the handle lives, also after [`shutdown`](Self::shutdown).
+/// Dropping it closes the port and ends its thread within three seconds; one that forwards then gives
+/// what is on its way there its time. What it kept can be read as long as the handle lives, also
+/// after [`shutdown`](Self::shutdown).
 pub struct Collector {
     store: Arc<Store>,
     receiver: ReceiverThread,

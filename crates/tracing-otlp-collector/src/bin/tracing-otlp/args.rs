@@ -116,7 +116,13 @@ pub(crate) struct Serve {
     pub(crate) allow_host: Vec<String>,
     /// Send everything on to this OTLP endpoint too. Secret headers come from
     /// `TRACING_OTLP_COLLECTOR_FORWARD_SECRET_HEADERS` (name=value,…).
-    #[arg(long, value_name = "URL", env = "TRACING_OTLP_COLLECTOR_FORWARD")]
+    // A URL may hold a password, and help is shown to anybody.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TRACING_OTLP_COLLECTOR_FORWARD",
+        hide_env_values = true
+    )]
     pub(crate) forward: Option<String>,
     /// How to speak to that endpoint.
     #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = ProtocolArg::HttpProtobuf,
@@ -149,7 +155,12 @@ pub(crate) struct Proxy {
     /// The OTLP endpoint to send to. Secret headers come from `TRACING_OTLP_PROXY_SECRET_HEADERS`
     /// (name=value,…), and the keys of session tokens from `TRACING_OTLP_PROXY_KEYS` (at least 32
     /// characters each, separated by commas; the first signs).
-    #[arg(long, value_name = "URL", env = "TRACING_OTLP_PROXY_UPSTREAM")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TRACING_OTLP_PROXY_UPSTREAM",
+        hide_env_values = true
+    )]
     pub(crate) upstream: String,
     /// Where to listen.
     #[arg(

@@ -15,7 +15,7 @@ use super::interned::EVENT_NAMES;
 use super::kept::KeptFields;
 use super::span_facts::SpanFacts;
 use super::text::Text;
-use crate::draft::keys::Meaning;
+use crate::draft::keys::{FieldFact, Meaning};
 use crate::draft::limits::prefix;
 use crate::draft::nested::Nested;
 use crate::draft::{Draft, UNWEIGHED, error};
@@ -189,35 +189,55 @@ impl<R: LogRecord> Sink for &mut Draft<'_, R> {
         let Some(fact) = fields.get(field) else {
             return;
         };
-        match fact.meaning {
-            Meaning::Attribute => {}
-            Meaning::Message => return self.set_body(value, bytes),
-            Meaning::Error => {
-                if let AnyValue::String(text) = &value {
-                    self.error = Some(text.clone());
-                }
-            }
-            Meaning::EventName => {
-                if let AnyValue::String(name) = &value {
-                    if let Some(name) = EVENT_NAMES.intern(name.as_str()) {
-                        self.event_name = Some(name);
-                        return;
-                    }
-                }
-            }
-            Meaning::SeverityNumber => {
-                if let Some(severity) = severity(&value) {
-                    self.severity = Some(severity);
-                    return;
-                }
-            }
+        if fact.meaning == Meaning::Attribute && self.is_direct() {
+            self.add_field(field.index(), fact, value, bytes);
+        } else {
+            put_otherwise(self, field.index(), fact, value, bytes);
         }
-        self.set_field(field.index(), fact.name, fact.mark, value, bytes);
     }
 
     fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static)) {
         error::describe(self, error, &text);
         self.put_text(field, text);
+    }
+}
+
+/// A field that means something, or may take another one's place.
+#[inline(never)]
+fn put_otherwise<R: LogRecord>(
+    draft: &mut Draft<'_, R>,
+    index: usize,
+    fact: &FieldFact,
+    value: AnyValue,
+    bytes: usize,
+) {
+    match fact.meaning {
+        Meaning::Attribute => {}
+        Meaning::Message => return draft.set_body(value, bytes),
+        Meaning::Error => {
+            if let AnyValue::String(text) = &value {
+                draft.error = Some(text.clone());
+            }
+        }
+        Meaning::EventName => {
+            if let AnyValue::String(name) = &value {
+                if let Some(name) = EVENT_NAMES.intern(name.as_str()) {
+                    draft.event_name = Some(name);
+                    return;
+                }
+            }
+        }
+        Meaning::SeverityNumber => {
+            if let Some(severity) = severity(&value) {
+                draft.severity = Some(severity);
+                return;
+            }
+        }
+    }
+    if draft.is_direct() {
+        draft.add_field(index, fact, value, bytes);
+    } else {
+        draft.set(fact.name.into(), fact.mark, value, bytes);
     }
 }
 
@@ -268,10 +288,7 @@ impl Sink for SpanSink<'_> {
     }
 
     fn put_text(&mut self, field: &Field, text: Text) {
-        match text {
-            Text::Static(text) => self.kept.put_static(self.facts, field.index(), text),
-            shared @ Text::Shared(_) => self.put(field, shared.into_value(), 0),
-        }
+        self.kept.put_text(self.facts, field.index(), text);
     }
 
     /// The error stays the span's: its logs are not all exceptions.

@@ -4,9 +4,12 @@
 //! have an event: what is kept is small, costs nothing to drop where it can, and becomes keys and
 //! values only when a record wants them.
 
+use std::sync::Arc;
+
 use opentelemetry::logs::AnyValue;
 
 use super::span_facts::SpanFacts;
+use super::text::Text;
 use crate::draft::UNWEIGHED;
 
 /// A value, and the bytes of its text.
@@ -24,7 +27,8 @@ fn weighed(value: &AnyValue) -> (AnyValue, usize) {
 pub(crate) struct KeptFields {
     all: Vec<Kept>,
     /// Those that have to be dropped.
-    owned: Vec<AnyValue>,
+    texts: Vec<Arc<str>>,
+    nested: Vec<AnyValue>,
 }
 
 #[derive(Clone, Copy)]
@@ -40,8 +44,9 @@ enum Small {
     Double(f64),
     Boolean(bool),
     Static(&'static str),
-    /// An index.
-    Owned(usize),
+    /// Indices.
+    Shared(usize),
+    Nested(usize),
 }
 
 impl KeptFields {
@@ -52,17 +57,23 @@ impl KeptFields {
             AnyValue::Int(value) => Small::Int(value),
             AnyValue::Double(value) => Small::Double(value),
             AnyValue::Boolean(value) => Small::Boolean(value),
-            owned => {
-                self.owned.push(owned);
-                Small::Owned(self.owned.len() - 1)
+            nested => {
+                self.nested.push(nested);
+                Small::Nested(self.nested.len() - 1)
             }
         };
         self.put_small(facts, Kept { field, value });
     }
 
     #[inline]
-    pub(crate) fn put_static(&mut self, facts: &SpanFacts, field: usize, text: &'static str) {
-        let value = Small::Static(text);
+    pub(crate) fn put_text(&mut self, facts: &SpanFacts, field: usize, text: Text) {
+        let value = match text {
+            Text::Static(text) => Small::Static(text),
+            Text::Shared(text) => {
+                self.texts.push(text);
+                Small::Shared(self.texts.len() - 1)
+            }
+        };
         self.put_small(facts, Kept { field, value });
     }
 
@@ -93,13 +104,18 @@ impl KeptFields {
             Small::Double(value) => (AnyValue::Double(value), 0),
             Small::Boolean(value) => (AnyValue::Boolean(value), 0),
             Small::Static(text) => (AnyValue::String(text.into()), text.len()),
-            Small::Owned(index) => weighed(&self.owned[index]),
+            Small::Shared(index) => {
+                let text = &self.texts[index];
+                (AnyValue::String(Arc::clone(text).into()), text.len())
+            }
+            Small::Nested(index) => weighed(&self.nested[index]),
         }
     }
 
     /// Room for so many values.
     pub(crate) fn capacity(&self) -> usize {
-        self.all.capacity().max(self.owned.capacity())
+        let owned = self.texts.capacity().max(self.nested.capacity());
+        self.all.capacity().max(owned)
     }
 
     pub(crate) fn reserve(&mut self, fields: usize) {
@@ -108,7 +124,8 @@ impl KeptFields {
 
     pub(crate) fn clear(&mut self) {
         self.all.clear();
-        self.owned.clear();
+        self.texts.clear();
+        self.nested.clear();
     }
 }
 

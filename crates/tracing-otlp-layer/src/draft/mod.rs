@@ -20,7 +20,7 @@ use crate::capture::text::Text;
 use crate::guard::Weight;
 use crate::settings::Limits;
 use held::Held;
-use keys::{FieldFacts, Mark, Marks, OwnKey};
+use keys::{FieldFact, FieldFacts, Mark, Marks, OwnKey};
 
 /// One record in the making.
 pub(crate) struct Draft<'a, R> {
@@ -105,31 +105,29 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         }
     }
 
-    /// Sets the attribute of a field, replacing an earlier value: within one source the latest
-    /// wins. `bytes` are those of a text, or 0, or [`UNWEIGHED`].
-    #[expect(
-        clippy::inline_always,
-        reason = "a call would copy key and value once more"
-    )]
-    #[inline(always)]
-    pub(crate) fn set_field(
+    /// May a field's attribute go into the record as it comes?
+    #[inline]
+    pub(crate) fn is_direct(&self) -> bool {
+        self.held.is_none()
+    }
+
+    /// Adds the attribute of a field to a [direct](Self::is_direct) draft. `bytes` are those of a
+    /// text, or 0, or [`UNWEIGHED`].
+    #[inline]
+    pub(crate) fn add_field(
         &mut self,
         index: usize,
-        name: &'static str,
-        mark: Mark,
+        fact: &FieldFact,
         value: AnyValue,
         bytes: usize,
     ) {
-        let key = Key::from_static_str(name);
-        if self.held.is_some() {
-            self.set(key, mark, value, bytes);
-        } else if self.push(key, mark, value, bytes) {
+        if self.push(Key::from_static_str(fact.name), fact.mark, value, bytes) {
             self.fields_here |= 1 << (index % 64);
         }
     }
 
-    /// The same for any key; only while everything is held.
-    #[inline(never)]
+    /// Sets an attribute while everything is held, replacing an earlier value: within one source the
+    /// latest wins.
     pub(crate) fn set(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
         if self.marks.may_have(mark) {
             if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(key.as_str())) {
@@ -193,33 +191,23 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     }
 
     /// Takes a new attribute if there is a place left.
-    #[expect(
-        clippy::inline_always,
-        reason = "a call would copy key and value once more"
-    )]
-    #[inline(always)]
+    ///
+    /// The one place where attributes enter a record as they come: what the SDK does then is compiled
+    /// into here.
+    #[inline(never)]
     fn push(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) -> bool {
         if self.attributes >= self.limits.attributes {
             self.dropped = self.dropped.saturating_add(1);
             return false;
         }
-        self.put(key, value);
+        self.attributes += 1;
         self.marks.add(mark);
         self.text_bytes = self.text_bytes.saturating_add(bytes);
-        true
-    }
-
-    #[expect(
-        clippy::inline_always,
-        reason = "a call would copy key and value once more"
-    )]
-    #[inline(always)]
-    fn put(&mut self, key: Key, value: AnyValue) {
-        self.attributes += 1;
         match &mut self.held {
-            None => fill(self.record, key, value),
+            None => self.record.add_attribute(key, value),
             Some(held) => held.attributes.push((key, value)),
         }
+        true
     }
 
     /// Fills `exception.*` if no error has done so yet.
@@ -254,9 +242,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
             if let Some(body) = held.body {
                 self.record.set_body(body);
             }
-            for (key, value) in held.attributes {
-                fill(self.record, key, value);
-            }
+            self.record.add_attributes(held.attributes);
         }
         Finished {
             weight,
@@ -284,15 +270,13 @@ impl<'a, R: LogRecord> Draft<'a, R> {
             *slot = dropped;
             self.text_bytes = UNWEIGHED;
         } else {
-            self.put(Key::from_static_str(KEY), dropped);
+            self.attributes += 1;
+            match &mut self.held {
+                None => self.record.add_attribute(KEY, dropped),
+                Some(held) => held.attributes.push((KEY.into(), dropped)),
+            }
         }
     }
-}
-
-/// The one place where attributes enter a record: the SDK's part of it is compiled into here.
-#[inline(never)]
-fn fill<R: LogRecord>(record: &mut R, key: Key, value: AnyValue) {
-    record.add_attribute(key, value);
 }
 
 #[cfg(test)]

@@ -18,39 +18,52 @@ pub(crate) struct Envelope {
     pub(crate) link: Link,
     /// The SDK would find a span of its own for a record without ids.
     pub(crate) has_span: bool,
-    /// What whoever asks is told.
-    pub(crate) weight: Option<Weight>,
 }
 
-/// While it lives, the record may be handed to its logger.
-pub(crate) struct Ready {
-    _emitting: Emitting,
-    _cleared: Option<ContextGuard>,
+impl Envelope {
+    #[inline]
+    pub(crate) fn put_on<R: LogRecord>(&self, record: &mut R) {
+        record.set_timestamp(self.time);
+        record.set_observed_timestamp(self.time);
+        record.set_severity_number(self.severity);
+        record.set_severity_text(self.severity.name());
+        if let Some(name) = self.event_name {
+            record.set_event_name(name);
+        }
+        if let Link::To(span) = self.link {
+            record.set_trace_context(span.trace_id, span.span_id, Some(span.flags));
+        }
+    }
 }
 
-/// Completes a filled record.
+/// While it lives, once begun, a record may be handed to its logger.
 ///
 /// The caller hands it over by itself: a record is large, and every function that it goes through
 /// would copy it.
-#[inline]
-pub(crate) fn complete<R: LogRecord>(record: &mut R, envelope: &Envelope) -> Ready {
-    record.set_timestamp(envelope.time);
-    record.set_observed_timestamp(envelope.time);
-    record.set_severity_number(envelope.severity);
-    record.set_severity_text(envelope.severity.name());
-    if let Some(name) = envelope.event_name {
-        record.set_event_name(name);
+#[derive(Default)]
+pub(crate) struct Ready {
+    emitting: Option<Emitting>,
+    cleared: Option<ContextGuard>,
+    dropped: u32,
+}
+
+impl Ready {
+    /// With the weight that whoever asks is told.
+    #[inline]
+    pub(crate) fn begin(&mut self, weight: Option<Weight>, dropped: u32, envelope: &Envelope) {
+        let has_ids = matches!(envelope.link, Link::To(_));
+        if envelope.has_span && !has_ids {
+            // The SDK fills in the current span where a record has none: only a cleared context
+            // keeps it from that.
+            self.cleared = Some(Context::new().attach());
+        }
+        self.dropped = dropped;
+        self.emitting = Some(Emitting::of(weight));
     }
-    let mut cleared = None;
-    if let Link::To(span) = envelope.link {
-        record.set_trace_context(span.trace_id, span.span_id, Some(span.flags));
-    } else if envelope.has_span {
-        // The SDK fills in the current span where a record has none: only a cleared context keeps
-        // it from that.
-        cleared = Some(Context::new().attach());
-    }
-    Ready {
-        _emitting: Emitting::of(envelope.weight),
-        _cleared: cleared,
+
+    /// Attributes that the limits turned away. The record has been handed over.
+    #[inline]
+    pub(crate) fn dropped(self) -> u32 {
+        self.dropped
     }
 }

@@ -15,10 +15,10 @@ use crate::capture::fields::Fields;
 use crate::capture::spans;
 use crate::capture::text::Text;
 use crate::draft::keys::OwnKey;
-use crate::draft::{Draft, Finished};
+use crate::draft::Draft;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
-use crate::emit::{Envelope, complete};
+use crate::emit::{Envelope, Ready};
 use crate::guard;
 use crate::layer::LogLayer;
 use crate::link::policy::Link;
@@ -71,9 +71,26 @@ where
             self.refused(event, facts.severity);
             return;
         }
+        let mut ready = Ready::default();
+        facts.logger.emit(self.fill(event, facts, &moment, &mut ready));
+        self.counts.0.handed_over(ready.dropped());
+    }
+
+    /// The record, filled. It is made where the logger takes it from: it is large, and a copy of it
+    /// costs as much as three attributes.
+    #[inline]
+    fn fill(
+        &self,
+        event: &Event<'_>,
+        facts: &Facts<L>,
+        moment: &Moment,
+        ready: &mut Ready,
+    ) -> L::LogRecord {
         let mut record = facts.logger.create_log_record();
-        let mut draft = Draft::new(&mut record, &self.settings.limits, &facts.fields);
-        event.record(&mut Fields(&mut draft));
+        let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields);
+        let mut reader = Fields(draft);
+        event.record(&mut reader);
+        let mut draft = reader.0;
         draft.recognise_error();
         if self.settings.source {
             if let Some(file) = facts.file {
@@ -88,12 +105,31 @@ where
                 draft.add_own(OwnKey::Module, value, module.len());
             }
         }
-        self.describe_around(&mut draft, event, link);
-        let finished = draft.finish();
-        let ready = complete(&mut record, &self.envelope(&finished, facts, &moment));
-        facts.logger.emit(record);
-        drop(ready);
-        self.counts.0.handed_over(finished.dropped);
+        self.describe_around(&mut draft, event, moment.link);
+        self.complete(draft, facts, moment, ready);
+        record
+    }
+
+    /// Gives a filled record the rest. After this it is handed over, and nothing else is done.
+    #[inline]
+    fn complete(
+        &self,
+        mut draft: Draft<'_, L::LogRecord>,
+        facts: &Facts<L>,
+        moment: &Moment,
+        ready: &mut Ready,
+    ) {
+        let weight = draft.finish();
+        let envelope = Envelope {
+            time: moment.time,
+            severity: draft.severity.unwrap_or(facts.severity),
+            event_name: draft.event_name.or(facts.event_name),
+            link: moment.link,
+            has_span: moment.has_span,
+        };
+        envelope.put_on(draft.record());
+        let weight = weight.filter(|_| self.settings.tells_weights);
+        ready.begin(weight, draft.dropped, &envelope);
     }
 
     /// What is known of the call site. Nothing is learnt of telemetry's own.
@@ -138,31 +174,21 @@ where
         }
     }
 
-    fn envelope(&self, finished: &Finished, facts: &Facts<L>, moment: &Moment) -> Envelope {
-        Envelope {
-            time: moment.time,
-            severity: finished.severity.unwrap_or(facts.severity),
-            event_name: finished.event_name.or(facts.event_name),
-            link: moment.link,
-            has_span: moment.has_span,
-            weight: finished.weight.filter(|_| self.settings.tells_weights),
-        }
-    }
-
     /// An event of the `log` crate's bridge: what is known of it stands in its fields.
     #[cfg(feature = "log")]
     #[inline(never)]
     fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, moment: &Moment) {
-        use crate::capture::log_records::{LogFields, with_key_values};
+        use crate::capture::log_records::{LogFields, Place, with_key_values};
 
         let mut record = facts.logger.create_log_record();
-        let mut draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
+        let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
         let mut reader = LogFields {
-            place: crate::capture::log_records::Place::default(),
-            rest: Fields(&mut draft),
+            place: Place::default(),
+            rest: Fields(draft),
         };
         event.record(&mut reader);
-        let place = reader.place;
+        let LogFields { place, rest } = reader;
+        let mut draft = rest.0;
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
         if !logger.event_enabled(facts.severity, target, None) {
@@ -187,11 +213,10 @@ where
             }
         }
         self.describe_around(&mut draft, event, moment.link);
-        let finished = draft.finish();
-        let ready = complete(&mut record, &self.envelope(&finished, facts, moment));
+        let mut ready = Ready::default();
+        self.complete(draft, facts, moment, &mut ready);
         logger.emit(record);
-        drop(ready);
-        self.counts.0.handed_over(finished.dropped);
+        self.counts.0.handed_over(ready.dropped());
     }
 
     /// The span that the event belongs to.
@@ -230,12 +255,15 @@ where
             thread(draft);
         }
         if let Link::Attributes(span) = link {
-            draft.add_own_text(OwnKey::TraceId, Text::of(&span.trace_id.to_string()));
-            draft.add_own_text(OwnKey::SpanId, Text::of(&span.span_id.to_string()));
+            name(draft, span);
         }
-        if self.settings.span_fields.is_off() {
-            return;
+        if !self.settings.span_fields.is_off() {
+            self.describe_spans(draft, event);
         }
+    }
+
+    #[inline(never)]
+    fn describe_spans<R: LogRecord>(&self, draft: &mut Draft<'_, R>, event: &Event<'_>) {
         let node = if let Some(id) = event.parent() {
             self.spans.node(id)
         } else if event.is_contextual() {
@@ -257,7 +285,15 @@ struct Moment {
     has_span: bool,
 }
 
+/// The ids of a span that is not exported, to search for.
+#[cold]
+fn name<R: LogRecord>(draft: &mut Draft<'_, R>, span: Ids) {
+    draft.add_own_text(OwnKey::TraceId, Text::of(&span.trace_id.to_string()));
+    draft.add_own_text(OwnKey::SpanId, Text::of(&span.span_id.to_string()));
+}
+
 /// `thread.id` is the number the standard library gives; it shows it only through `Debug`.
+#[inline(never)]
 fn thread<R: LogRecord>(draft: &mut Draft<'_, R>) {
     thread_local! {
         static THREAD: Option<i64> = {

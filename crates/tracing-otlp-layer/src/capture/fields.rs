@@ -27,22 +27,11 @@ use crate::settings::Limits;
 pub(crate) trait Sink {
     fn limits(&self) -> &Limits;
 
-    /// Characters of text to keep for this field.
-    fn text_limit(&self, _: &Field) -> usize {
-        self.limits().value_length
-    }
+    /// What to know of a field before its value is formatted; `None` where it is not wanted.
+    fn rules(&self, field: &Field) -> Option<Rules<'_>>;
 
-    /// Is the field wanted at all? Asked before a value is formatted.
-    fn takes(&self, _: &Field) -> bool {
-        true
-    }
-
-    /// What is known of the texts of this field.
-    fn constant(&self, _: &Field) -> Option<&Constant> {
-        None
-    }
-
-    /// A value that is no text, and its bytes: none for a number, [`UNWEIGHED`] where it is nested.
+    /// A value that is no text, if its field is wanted. Its bytes: none for a number, [`UNWEIGHED`]
+    /// where it is nested.
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize);
 
     fn put_text(&mut self, field: &Field, text: Text);
@@ -51,20 +40,21 @@ pub(crate) trait Sink {
     fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static));
 }
 
+/// What to know of a field before its value is formatted.
+pub(crate) struct Rules<'a> {
+    /// Characters of text to keep.
+    limit: usize,
+    /// What is known of its texts.
+    constant: &'a Constant,
+}
+
 /// Reads fields into a sink.
 pub(crate) struct Fields<S>(pub(crate) S);
 
 impl<S: Sink> Fields<S> {
-    #[inline]
-    fn put(&mut self, field: &Field, value: AnyValue) {
-        if self.0.takes(field) {
-            self.0.put(field, value, 0);
-        }
-    }
-
     #[cold]
     fn put_decimal(&mut self, field: &Field, value: &dyn fmt::Display) {
-        if self.0.takes(field) {
+        if self.0.rules(field).is_some() {
             self.0.put_text(field, Text::of(&value.to_string()));
         }
     }
@@ -72,79 +62,78 @@ impl<S: Sink> Fields<S> {
 
 impl<S: Sink> Visit for Fields<S> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, AnyValue::Boolean(value));
+        self.0.put(field, AnyValue::Boolean(value), 0);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, AnyValue::Int(value));
+        self.0.put(field, AnyValue::Int(value), 0);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, AnyValue::Double(value));
+        self.0.put(field, AnyValue::Double(value), 0);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Ok(value) => self.0.put(field, AnyValue::Int(value), 0),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Ok(value) => self.0.put(field, AnyValue::Int(value), 0),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Ok(value) => self.0.put(field, AnyValue::Int(value), 0),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if self.0.takes(field) {
-            let text = prefix(value, self.0.text_limit(field));
-            let text = Text::of_field(text, self.0.constant(field));
+        if let Some(rules) = self.0.rules(field) {
+            let text = prefix(value, rules.limit);
+            let text = Text::of_field(text, Some(rules.constant));
             self.0.put_text(field, text);
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        if self.0.takes(field) {
-            let kept = &value[..value.len().min(self.0.text_limit(field))];
+        if let Some(rules) = self.0.rules(field) {
+            let kept = &value[..value.len().min(rules.limit)];
             let value = AnyValue::Bytes(Box::new(kept.to_vec()));
             self.0.put(field, value, UNWEIGHED);
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if !self.0.takes(field) {
+        let Some(rules) = self.0.rules(field) else {
             return;
-        }
+        };
         if let Some(Nested(tree)) = value.downcast_ref::<Nested>() {
             if let Some(value) = tree.to_any(self.0.limits()) {
                 self.0.put(field, value, UNWEIGHED);
             }
             return;
         }
-        let text = Text::of(&error::message(value, self.0.text_limit(field)));
+        let text = Text::of(&error::message(value, rules.limit));
         self.0.put_error(field, text, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.0.takes(field) {
-            let limit = self.0.text_limit(field);
-            let text = Text::of_debug(value, limit, self.0.constant(field));
+        if let Some(rules) = self.0.rules(field) {
+            let text = Text::of_debug(value, rules.limit, rules.constant);
             self.0.put_text(field, text);
         }
     }
 
     #[cfg(all(tracing_unstable, feature = "valuable"))]
     fn record_value(&mut self, field: &Field, value: valuable::Value<'_>) {
-        if !self.0.takes(field) {
+        if self.0.rules(field).is_none() {
             return;
         }
         if let valuable::Value::Error(error) = value {
@@ -160,39 +149,48 @@ impl<S: Sink> Visit for Fields<S> {
 }
 
 /// An event's fields go into the draft.
-impl<R: LogRecord> Sink for &mut Draft<'_, R> {
+impl<R: LogRecord> Sink for Draft<'_, R> {
     fn limits(&self) -> &Limits {
         self.limits
     }
 
     #[inline]
-    fn text_limit(&self, field: &Field) -> usize {
-        match self.fields.get(field) {
-            Some(fact) if fact.meaning == Meaning::Message => self.limits.body_length,
-            _ => self.limits.value_length,
-        }
+    fn rules(&self, field: &Field) -> Option<Rules<'_>> {
+        // The facts are those of the field's call site: there is one for each.
+        let fact = self.fields.get(field)?;
+        Some(Rules {
+            limit: match fact.meaning {
+                Meaning::Message => self.limits.body_length,
+                _ => self.limits.value_length,
+            },
+            constant: &fact.constant,
+        })
     }
 
     #[inline]
-    fn constant(&self, field: &Field) -> Option<&Constant> {
-        self.fields.get(field).map(|fact| &fact.constant)
-    }
-
     fn put_text(&mut self, field: &Field, text: Text) {
         let bytes = text.as_str().len();
-        self.put(field, text.into_value(), bytes);
+        match self.fields.get(field) {
+            Some(fact) if fact.meaning == Meaning::Message => {
+                self.set_body(text.into_value(), bytes);
+            }
+            _ => self.put(field, text.into_value(), bytes),
+        }
     }
 
+    #[expect(
+        clippy::inline_always,
+        reason = "each kind of value is made where the record takes it"
+    )]
+    #[inline(always)]
     fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        // The facts are those of the field's call site: there is one for each.
         let fields = self.fields;
-        let Some(fact) = fields.get(field) else {
-            return;
-        };
-        if fact.meaning == Meaning::Attribute && self.is_direct() {
-            self.add_field(field.index(), fact, value, bytes);
-        } else {
-            put_otherwise(self, field.index(), fact, value, bytes);
+        match fields.get(field) {
+            Some(fact) if fact.meaning == Meaning::Attribute => {
+                self.add_field(field.index(), fact, value, bytes);
+            }
+            Some(fact) => put_meaning(self, field.index(), fact, value, bytes),
+            None => {}
         }
     }
 
@@ -202,9 +200,9 @@ impl<R: LogRecord> Sink for &mut Draft<'_, R> {
     }
 }
 
-/// A field that means something, or may take another one's place.
+/// A field that is no mere attribute.
 #[inline(never)]
-fn put_otherwise<R: LogRecord>(
+fn put_meaning<R: LogRecord>(
     draft: &mut Draft<'_, R>,
     index: usize,
     fact: &FieldFact,
@@ -234,11 +232,7 @@ fn put_otherwise<R: LogRecord>(
             }
         }
     }
-    if draft.is_direct() {
-        draft.add_field(index, fact, value, bytes);
-    } else {
-        draft.set(fact.name.into(), fact.mark, value, bytes);
-    }
+    draft.add_field(index, fact, value, bytes);
 }
 
 fn severity(value: &AnyValue) -> Option<Severity> {
@@ -274,17 +268,19 @@ impl Sink for SpanSink<'_> {
     }
 
     #[inline]
-    fn takes(&self, field: &Field) -> bool {
-        self.facts.get(field.index()).is_some()
+    fn rules(&self, field: &Field) -> Option<Rules<'_>> {
+        let fact = self.facts.get(field.index())?;
+        Some(Rules {
+            limit: self.limits.value_length,
+            constant: &fact.constant,
+        })
     }
 
     #[inline]
-    fn constant(&self, field: &Field) -> Option<&Constant> {
-        self.facts.get(field.index()).map(|fact| &fact.constant)
-    }
-
     fn put(&mut self, field: &Field, value: AnyValue, _: usize) {
-        self.kept.put(self.facts, field.index(), value);
+        if self.facts.get(field.index()).is_some() {
+            self.kept.put(self.facts, field.index(), value);
+        }
     }
 
     fn put_text(&mut self, field: &Field, text: Text) {

@@ -18,12 +18,11 @@ use crate::draft::keys::OwnKey;
 use crate::draft::Draft;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
-use crate::emit::{Envelope, Ready};
+use crate::emit::{Moment, Ready, complete};
 use crate::guard;
 use crate::layer::LogLayer;
 use crate::link::policy::Link;
 use crate::link::{Ids, Surroundings, is_same};
-use crate::settings::UnsampledPolicy;
 
 impl<L> LogLayer<L>
 where
@@ -35,101 +34,105 @@ where
         };
         // Room is asked for before the work, and before anything else where nothing else can turn
         // the event away for another reason.
-        let asks_first = !facts.is_log && self.settings.unsampled != UnsampledPolicy::Drop;
-        if asks_first && !Self::is_wanted(facts) {
-            self.refused(event, facts.severity);
+        if !facts.asks_first {
+            self.take_asking_later(event, facts);
+        } else if Self::is_wanted(facts) {
+            self.take_wanted(event, facts);
         } else {
-            self.take_wanted(event, facts, asks_first);
+            self.refused(event, facts.severity);
+        }
+    }
+
+    #[inline(never)]
+    fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>) {
+        let Some(moment) = self.look_around(event, facts) else {
+            return;
+        };
+        if facts.is_log {
+            #[cfg(feature = "log")]
+            self.take_log(event, facts, &moment);
+        } else if Self::is_wanted(facts) {
+            self.take_wanted(event, facts);
+        } else {
+            self.refused(event, facts.severity);
         }
     }
 
     /// Apart from the above, so that a refusal does not pay for the room that this needs.
     #[inline(never)]
-    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>, is_asked: bool) {
+    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>) {
+        let Some(moment) = self.look_around(event, facts) else {
+            return;
+        };
+        let mut record = facts.logger.create_log_record();
+        let ready = {
+            let mut reader = Fields(Draft::new(&mut record, &self.settings.limits, &facts.fields));
+            event.record(&mut reader);
+            let draft = &mut reader.0;
+            draft.recognise_error();
+            if self.settings.source {
+                if let Some(file) = facts.file {
+                    let value = AnyValue::String(file.into());
+                    draft.add_own(OwnKey::File, value, file.len());
+                }
+                if let Some(line) = facts.line {
+                    draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
+                }
+                if let Some(module) = facts.module {
+                    let value = AnyValue::String(module.into());
+                    draft.add_own(OwnKey::Module, value, module.len());
+                }
+            }
+            self.describe_around(draft, event, moment.link);
+            self.complete(draft, facts, &moment)
+        };
+        let dropped = ready.dropped;
+        let handing = ready.begin();
+        facts.logger.emit(record);
+        drop(handing);
+        self.counts.0.handed_over(dropped);
+    }
+
+    /// When, and in which span? `None` where the event is none for us, and then it is counted.
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
+    fn look_around(&self, event: &Event<'_>, facts: &Facts<L>) -> Option<Moment> {
         let surroundings = Surroundings::look();
         if surroundings.suppressed || !self.may_enter(event) {
-            return;
+            return None;
         }
         self.linker.learn(|dispatch| is_same(dispatch, self));
         let span = self.span_of(event, &surroundings);
         let link = Link::decide(span, self.settings.unsampled, facts.severity);
         if link == Link::Dropped {
             self.counts.0.unsampled.add(*event.metadata().level());
-            return;
+            return None;
         }
-        let moment = Moment {
+        Some(Moment {
             time: SystemTime::now(),
             link,
             has_span: surroundings.has_span,
-        };
-        if facts.is_log {
-            #[cfg(feature = "log")]
-            self.take_log(event, facts, &moment);
-            return;
-        }
-        if !is_asked && !Self::is_wanted(facts) {
-            self.refused(event, facts.severity);
-            return;
-        }
-        let mut ready = Ready::default();
-        facts.logger.emit(self.fill(event, facts, &moment, &mut ready));
-        self.counts.0.handed_over(ready.dropped());
+        })
     }
 
-    /// The record, filled. It is made where the logger takes it from: it is large, and a copy of it
-    /// costs as much as three attributes.
-    #[inline]
-    fn fill(
-        &self,
-        event: &Event<'_>,
-        facts: &Facts<L>,
-        moment: &Moment,
-        ready: &mut Ready,
-    ) -> L::LogRecord {
-        let mut record = facts.logger.create_log_record();
-        let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields);
-        let mut reader = Fields(draft);
-        event.record(&mut reader);
-        let mut draft = reader.0;
-        draft.recognise_error();
-        if self.settings.source {
-            if let Some(file) = facts.file {
-                let value = AnyValue::String(file.into());
-                draft.add_own(OwnKey::File, value, file.len());
-            }
-            if let Some(line) = facts.line {
-                draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
-            }
-            if let Some(module) = facts.module {
-                let value = AnyValue::String(module.into());
-                draft.add_own(OwnKey::Module, value, module.len());
-            }
-        }
-        self.describe_around(&mut draft, event, moment.link);
-        self.complete(draft, facts, moment, ready);
-        record
-    }
-
-    /// Gives a filled record the rest. After this it is handed over, and nothing else is done.
-    #[inline]
+    /// Gives a filled record the rest.
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
     fn complete(
         &self,
-        mut draft: Draft<'_, L::LogRecord>,
+        draft: &mut Draft<'_, L::LogRecord>,
         facts: &Facts<L>,
         moment: &Moment,
-        ready: &mut Ready,
-    ) {
-        let weight = draft.finish();
-        let envelope = Envelope {
-            time: moment.time,
-            severity: draft.severity.unwrap_or(facts.severity),
-            event_name: draft.event_name.or(facts.event_name),
-            link: moment.link,
-            has_span: moment.has_span,
-        };
-        envelope.put_on(draft.record());
-        let weight = weight.filter(|_| self.settings.tells_weights);
-        ready.begin(weight, draft.dropped, &envelope);
+    ) -> Ready {
+        let weight = draft.finish().filter(|_| self.settings.tells_weights);
+        let name = draft.event_name.or(facts.event_name);
+        let severity = draft.severity.unwrap_or(facts.severity);
+        complete(draft.record(), moment, severity, name);
+        Ready {
+            weight,
+            dropped: draft.dropped,
+            clears: moment.has_span && !matches!(moment.link, Link::To(_)),
+        }
     }
 
     /// What is known of the call site. Nothing is learnt of telemetry's own.
@@ -213,10 +216,13 @@ where
             }
         }
         self.describe_around(&mut draft, event, moment.link);
-        let mut ready = Ready::default();
-        self.complete(draft, facts, moment, &mut ready);
+        let ready = self.complete(&mut draft, facts, moment);
+        drop(draft);
+        let dropped = ready.dropped;
+        let handing = ready.begin();
         logger.emit(record);
-        self.counts.0.handed_over(ready.dropped());
+        drop(handing);
+        self.counts.0.handed_over(dropped);
     }
 
     /// The span that the event belongs to.
@@ -275,14 +281,6 @@ where
             spans::describe(draft, &node, &self.settings);
         }
     }
-}
-
-/// When an event came, and from where.
-struct Moment {
-    /// The one clock read: both of a record's times.
-    time: SystemTime,
-    link: Link,
-    has_span: bool,
 }
 
 /// The ids of a span that is not exported, to search for.

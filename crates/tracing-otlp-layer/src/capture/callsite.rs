@@ -17,7 +17,7 @@ use tracing_core::{Level, Metadata};
 use super::once_map::OnceMap;
 use crate::draft::keys::FieldFacts;
 use crate::guard;
-use crate::settings::Settings;
+use crate::settings::{Settings, UnsampledPolicy};
 
 /// Loggers kept for the targets of `log` records, which are not known at compile time. More
 /// targets than this share one logger each call, made and thrown away.
@@ -38,6 +38,8 @@ pub(crate) struct Facts<L> {
     pub(crate) fields: FieldFacts,
     /// An event of the `log` crate's bridge: its facts stand in its fields.
     pub(crate) is_log: bool,
+    /// The logger can be asked whether it wants the event before anything else is known.
+    pub(crate) asks_first: bool,
 }
 
 /// Makes the logger of a scope; the provider is behind it.
@@ -97,6 +99,7 @@ impl<L> Callsites<L> {
             module: metadata.module_path().filter(|module| *module != target),
             fields: FieldFacts::of(metadata.fields()),
             is_log: is_log(metadata),
+            asks_first: !is_log(metadata) && settings.unsampled != UnsampledPolicy::Drop,
         }
     }
 

@@ -167,7 +167,8 @@ impl<R: LogRecord> Sink for Draft<'_, R> {
         })
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "many callers, of which two are hot")]
+    #[inline(always)]
     fn put_text(&mut self, field: &Field, text: Text) {
         let bytes = text.as_str().len();
         match self.fields.get(field) {

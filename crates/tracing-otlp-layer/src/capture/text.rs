@@ -79,7 +79,8 @@ impl Text {
     }
 
     /// Formats a value in an empty buffer, and leaves it so.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
     fn formatted(
         buffer: &mut String,
         value: &dyn fmt::Debug,

@@ -14,8 +14,8 @@ use crate::capture::callsite::Facts;
 use crate::capture::fields::Fields;
 use crate::capture::spans;
 use crate::capture::text::Text;
-use crate::draft::keys::OwnKey;
 use crate::draft::Draft;
+use crate::draft::keys::OwnKey;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
 use crate::emit::{Moment, Ready, complete};
@@ -66,7 +66,11 @@ where
         };
         let mut record = facts.logger.create_log_record();
         let ready = {
-            let mut reader = Fields(Draft::new(&mut record, &self.settings.limits, &facts.fields));
+            let mut reader = Fields(Draft::new(
+                &mut record,
+                &self.settings.limits,
+                &facts.fields,
+            ));
             event.record(&mut reader);
             let draft = &mut reader.0;
             draft.recognise_error();
@@ -226,23 +230,25 @@ where
     }
 
     /// The span that the event belongs to.
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
     fn span_of(&self, event: &Event<'_>, surroundings: &Surroundings) -> Option<Ids> {
-        if event.is_contextual() && surroundings.span.is_some() {
-            self.counts.0.found_span();
-            return surroundings.span;
-        }
-        let through = |id: &Id| {
-            self.linker
-                .with_exported(id, |cx| Ids::of(cx.span().span_context()))
-        };
-        let found = if let Some(id) = event.parent() {
-            through(id)
-        } else if event.is_contextual() {
+        if event.is_contextual() {
+            if surroundings.span.is_some() {
+                self.counts.0.found_span();
+                return surroundings.span;
+            }
             // No current context: a trace layer that does not activate contexts may still have it.
-            through(&spans::current_id(self.id)?)
-        } else {
-            None
-        };
+            return self.exported(&spans::current_id(self.id)?);
+        }
+        self.exported(event.parent()?)
+    }
+
+    #[inline(never)]
+    fn exported(&self, id: &Id) -> Option<Ids> {
+        let found = self
+            .linker
+            .with_exported(id, |cx| Ids::of(cx.span().span_context()));
         if found.is_some() {
             self.counts.0.found_span();
         }

@@ -779,9 +779,7 @@ fn many_spans_open_at_once_are_told_apart() {
     let rig = Rig::default();
     let layer = rig.layer().with_span_fields(SpanFields::all());
     rig.run_with(layer, || {
-        let spans: Vec<_> = (0..2000)
-            .map(|number| info_span!("span", number))
-            .collect();
+        let spans: Vec<_> = (0..2000).map(|number| info_span!("span", number)).collect();
         for span in spans.iter().step_by(7) {
             info!(parent: span, "in one of many");
         }

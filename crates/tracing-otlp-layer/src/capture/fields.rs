@@ -13,7 +13,7 @@ use tracing_core::field::Visit;
 use super::constant::Constant;
 use super::interned::EVENT_NAMES;
 use super::kept::KeptFields;
-use super::span_facts::SpanFacts;
+use super::span_facts::{SpanFacts, SpanFieldFact};
 use super::text::Text;
 use crate::draft::keys::{FieldFact, Meaning};
 use crate::draft::limits::prefix;
@@ -25,117 +25,159 @@ use crate::settings::Limits;
 
 /// Where the visitor puts what it reads.
 pub(crate) trait Sink {
+    /// What is known of a field.
+    type Fact: Fact;
+
     fn limits(&self) -> &Limits;
 
-    /// What to know of a field before its value is formatted; `None` where it is not wanted.
-    fn rules(&self, field: &Field) -> Option<Rules<'_>>;
+    /// `None` where the field is not wanted.
+    fn fact(&self, field: &Field) -> Option<Self::Fact>;
 
-    /// A value that is no text, if its field is wanted. Its bytes: none for a number, [`UNWEIGHED`]
-    /// where it is nested.
-    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize);
+    fn put_plain(&mut self, field: &Field, fact: Self::Fact, value: Plain);
 
-    fn put_text(&mut self, field: &Field, text: Text);
+    /// A value that is neither plain nor a text.
+    fn put_nested(&mut self, field: &Field, fact: Self::Fact, value: AnyValue);
+
+    fn put_text(&mut self, field: &Field, fact: Self::Fact, text: Text);
 
     /// An error under its own field name; `text` is its message.
-    fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static));
+    fn put_error(
+        &mut self,
+        field: &Field,
+        fact: Self::Fact,
+        text: Text,
+        error: &(dyn Error + 'static),
+    );
+}
+
+/// A value that is the same size whatever it is, and needs no drop.
+#[derive(Clone, Copy)]
+pub(crate) enum Plain {
+    Int(i64),
+    Double(f64),
+    Boolean(bool),
+}
+
+impl From<Plain> for AnyValue {
+    #[inline]
+    fn from(value: Plain) -> Self {
+        match value {
+            Plain::Int(value) => Self::Int(value),
+            Plain::Double(value) => Self::Double(value),
+            Plain::Boolean(value) => Self::Boolean(value),
+        }
+    }
 }
 
 /// What to know of a field before its value is formatted.
-pub(crate) struct Rules<'a> {
+pub(crate) trait Fact: Copy {
     /// Characters of text to keep.
-    limit: usize,
+    fn limit(self, limits: &Limits) -> usize;
+
     /// What is known of its texts.
-    constant: &'a Constant,
+    fn constant(&self) -> &Constant;
 }
 
 /// Reads fields into a sink.
 pub(crate) struct Fields<S>(pub(crate) S);
 
 impl<S: Sink> Fields<S> {
+    #[expect(
+        clippy::inline_always,
+        reason = "which kind of value it is, each caller knows"
+    )]
+    #[inline(always)]
+    fn put(&mut self, field: &Field, value: Plain) {
+        if let Some(fact) = self.0.fact(field) {
+            self.0.put_plain(field, fact, value);
+        }
+    }
+
     #[cold]
     fn put_decimal(&mut self, field: &Field, value: &dyn fmt::Display) {
-        if self.0.rules(field).is_some() {
-            self.0.put_text(field, Text::of(&value.to_string()));
+        if let Some(fact) = self.0.fact(field) {
+            self.0.put_text(field, fact, Text::of(&value.to_string()));
         }
     }
 }
 
 impl<S: Sink> Visit for Fields<S> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.put(field, AnyValue::Boolean(value), 0);
+        self.put(field, Plain::Boolean(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.put(field, AnyValue::Int(value), 0);
+        self.put(field, Plain::Int(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.put(field, AnyValue::Double(value), 0);
+        self.put(field, Plain::Double(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         match i64::try_from(value) {
-            Ok(value) => self.0.put(field, AnyValue::Int(value), 0),
+            Ok(value) => self.put(field, Plain::Int(value)),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
         match i64::try_from(value) {
-            Ok(value) => self.0.put(field, AnyValue::Int(value), 0),
+            Ok(value) => self.put(field, Plain::Int(value)),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
         match i64::try_from(value) {
-            Ok(value) => self.0.put(field, AnyValue::Int(value), 0),
+            Ok(value) => self.put(field, Plain::Int(value)),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(rules) = self.0.rules(field) {
-            let text = prefix(value, rules.limit);
-            let text = Text::of_field(text, Some(rules.constant));
-            self.0.put_text(field, text);
+        if let Some(fact) = self.0.fact(field) {
+            let text = prefix(value, fact.limit(self.0.limits()));
+            let text = Text::of_field(text, Some(fact.constant()));
+            self.0.put_text(field, fact, text);
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        if let Some(rules) = self.0.rules(field) {
-            let kept = &value[..value.len().min(rules.limit)];
+        if let Some(fact) = self.0.fact(field) {
+            let kept = &value[..value.len().min(fact.limit(self.0.limits()))];
             let value = AnyValue::Bytes(Box::new(kept.to_vec()));
-            self.0.put(field, value, UNWEIGHED);
+            self.0.put_nested(field, fact, value);
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        let Some(rules) = self.0.rules(field) else {
+        let Some(fact) = self.0.fact(field) else {
             return;
         };
         if let Some(Nested(tree)) = value.downcast_ref::<Nested>() {
             if let Some(value) = tree.to_any(self.0.limits()) {
-                self.0.put(field, value, UNWEIGHED);
+                self.0.put_nested(field, fact, value);
             }
             return;
         }
-        let text = Text::of(&error::message(value, rules.limit));
-        self.0.put_error(field, text, value);
+        let text = Text::of(&error::message(value, fact.limit(self.0.limits())));
+        self.0.put_error(field, fact, text, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if let Some(rules) = self.0.rules(field) {
-            let text = Text::of_debug(value, rules.limit, rules.constant);
-            self.0.put_text(field, text);
+        if let Some(fact) = self.0.fact(field) {
+            let limit = fact.limit(self.0.limits());
+            let text = Text::of_debug(value, limit, fact.constant());
+            self.0.put_text(field, fact, text);
         }
     }
 
     #[cfg(all(tracing_unstable, feature = "valuable"))]
     fn record_value(&mut self, field: &Field, value: valuable::Value<'_>) {
-        if self.0.rules(field).is_none() {
+        let Some(fact) = self.0.fact(field) else {
             return;
-        }
+        };
         if let valuable::Value::Error(error) = value {
             return self.record_error(field, error);
         }
@@ -143,61 +185,93 @@ impl<S: Sink> Visit for Fields<S> {
             .unwrap_or_else(|| crate::draft::nested::Tree::Text(error::PANICKED.to_owned()))
             .to_any(self.0.limits());
         if let Some(value) = value {
-            self.0.put(field, value, UNWEIGHED);
+            self.0.put_nested(field, fact, value);
         }
     }
 }
 
 /// An event's fields go into the draft.
-impl<R: LogRecord> Sink for Draft<'_, R> {
+impl<'a, R: LogRecord> Sink for Draft<'a, R> {
+    type Fact = &'a FieldFact;
+
+    #[inline]
     fn limits(&self) -> &Limits {
         self.limits
     }
 
     #[inline]
-    fn rules(&self, field: &Field) -> Option<Rules<'_>> {
+    fn fact(&self, field: &Field) -> Option<&'a FieldFact> {
         // The facts are those of the field's call site: there is one for each.
-        let fact = self.fields.get(field)?;
-        Some(Rules {
-            limit: match fact.meaning {
-                Meaning::Message => self.limits.body_length,
-                _ => self.limits.value_length,
-            },
-            constant: &fact.constant,
-        })
-    }
-
-    #[expect(clippy::inline_always, reason = "many callers, of which two are hot")]
-    #[inline(always)]
-    fn put_text(&mut self, field: &Field, text: Text) {
-        let bytes = text.as_str().len();
-        match self.fields.get(field) {
-            Some(fact) if fact.meaning == Meaning::Message => {
-                self.set_body(text.into_value(), bytes);
-            }
-            _ => self.put(field, text.into_value(), bytes),
-        }
+        self.fields.get(field)
     }
 
     #[expect(
         clippy::inline_always,
-        reason = "each kind of value is made where the record takes it"
+        reason = "which kind of value it is, each caller knows"
     )]
     #[inline(always)]
-    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        let fields = self.fields;
-        match fields.get(field) {
-            Some(fact) if fact.meaning == Meaning::Attribute => {
-                self.add_field(field.index(), fact, value, bytes);
-            }
-            Some(fact) => put_meaning(self, field.index(), fact, value, bytes),
-            None => {}
+    fn put_plain(&mut self, field: &Field, fact: &'a FieldFact, value: Plain) {
+        put(self, field, fact, value.into(), 0);
+    }
+
+    fn put_nested(&mut self, field: &Field, fact: &'a FieldFact, value: AnyValue) {
+        put(self, field, fact, value, UNWEIGHED);
+    }
+
+    #[expect(clippy::inline_always, reason = "many callers, of which two are hot")]
+    #[inline(always)]
+    fn put_text(&mut self, field: &Field, fact: &'a FieldFact, text: Text) {
+        let bytes = text.as_str().len();
+        if fact.meaning == Meaning::Message {
+            self.set_body(text.into_value(), bytes);
+        } else {
+            put(self, field, fact, text.into_value(), bytes);
         }
     }
 
-    fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static)) {
+    fn put_error(
+        &mut self,
+        field: &Field,
+        fact: &'a FieldFact,
+        text: Text,
+        error: &(dyn Error + 'static),
+    ) {
         error::describe(self, error, &text);
-        self.put_text(field, text);
+        self.put_text(field, fact, text);
+    }
+}
+
+impl Fact for &FieldFact {
+    #[inline]
+    fn limit(self, limits: &Limits) -> usize {
+        match self.meaning {
+            Meaning::Message => limits.body_length,
+            _ => limits.value_length,
+        }
+    }
+
+    #[inline]
+    fn constant(&self) -> &Constant {
+        &self.constant
+    }
+}
+
+#[expect(
+    clippy::inline_always,
+    reason = "each kind of value is made where the record takes it"
+)]
+#[inline(always)]
+fn put<R: LogRecord>(
+    draft: &mut Draft<'_, R>,
+    field: &Field,
+    fact: &FieldFact,
+    value: AnyValue,
+    bytes: usize,
+) {
+    if fact.meaning == Meaning::Attribute {
+        draft.add_field(field.index(), fact, value, bytes);
+    } else {
+        put_meaning(draft, field.index(), fact, value, bytes);
     }
 }
 
@@ -260,36 +334,56 @@ fn severity(value: &AnyValue) -> Option<Severity> {
 pub(crate) struct SpanSink<'a> {
     pub(crate) facts: &'a SpanFacts,
     pub(crate) limits: &'a Limits,
-    pub(crate) kept: KeptFields,
+    pub(crate) kept: &'a mut KeptFields,
 }
 
-impl Sink for SpanSink<'_> {
+impl<'a> Sink for SpanSink<'a> {
+    type Fact = &'a SpanFieldFact;
+
+    #[inline]
     fn limits(&self) -> &Limits {
         self.limits
     }
 
     #[inline]
-    fn rules(&self, field: &Field) -> Option<Rules<'_>> {
-        let fact = self.facts.get(field.index())?;
-        Some(Rules {
-            limit: self.limits.value_length,
-            constant: &fact.constant,
-        })
+    fn fact(&self, field: &Field) -> Option<&'a SpanFieldFact> {
+        self.facts.get(field.index())
     }
 
     #[inline]
-    fn put(&mut self, field: &Field, value: AnyValue, _: usize) {
-        if self.facts.get(field.index()).is_some() {
-            self.kept.put(self.facts, field.index(), value);
-        }
+    fn put_plain(&mut self, field: &Field, _: &'a SpanFieldFact, value: Plain) {
+        self.kept.put(self.facts, field.index(), value);
     }
 
-    fn put_text(&mut self, field: &Field, text: Text) {
+    fn put_nested(&mut self, field: &Field, _: &'a SpanFieldFact, value: AnyValue) {
+        self.kept.put_nested(self.facts, field.index(), value);
+    }
+
+    #[inline]
+    fn put_text(&mut self, field: &Field, _: &'a SpanFieldFact, text: Text) {
         self.kept.put_text(self.facts, field.index(), text);
     }
 
     /// The error stays the span's: its logs are not all exceptions.
-    fn put_error(&mut self, field: &Field, text: Text, _: &(dyn Error + 'static)) {
-        self.put_text(field, text);
+    fn put_error(
+        &mut self,
+        field: &Field,
+        fact: &'a SpanFieldFact,
+        text: Text,
+        _: &(dyn Error + 'static),
+    ) {
+        self.put_text(field, fact, text);
+    }
+}
+
+impl Fact for &SpanFieldFact {
+    #[inline]
+    fn limit(self, limits: &Limits) -> usize {
+        limits.value_length
+    }
+
+    #[inline]
+    fn constant(&self) -> &Constant {
+        &self.constant
     }
 }

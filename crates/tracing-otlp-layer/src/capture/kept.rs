@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use opentelemetry::logs::AnyValue;
 
+use super::fields::Plain;
 use super::span_facts::SpanFacts;
 use super::text::Text;
 use crate::draft::UNWEIGHED;
@@ -40,9 +41,7 @@ struct Kept {
 
 #[derive(Clone, Copy)]
 enum Small {
-    Int(i64),
-    Double(f64),
-    Boolean(bool),
+    Plain(Plain),
     Static(&'static str),
     /// Indices.
     Shared(usize),
@@ -52,16 +51,14 @@ enum Small {
 impl KeptFields {
     /// Keeps a value.
     #[inline]
-    pub(crate) fn put(&mut self, facts: &SpanFacts, field: usize, value: AnyValue) {
-        let value = match value {
-            AnyValue::Int(value) => Small::Int(value),
-            AnyValue::Double(value) => Small::Double(value),
-            AnyValue::Boolean(value) => Small::Boolean(value),
-            nested => {
-                self.nested.push(nested);
-                Small::Nested(self.nested.len() - 1)
-            }
-        };
+    pub(crate) fn put(&mut self, facts: &SpanFacts, field: usize, value: Plain) {
+        let value = Small::Plain(value);
+        self.put_small(facts, Kept { field, value });
+    }
+
+    pub(crate) fn put_nested(&mut self, facts: &SpanFacts, field: usize, value: AnyValue) {
+        self.nested.push(value);
+        let value = Small::Nested(self.nested.len() - 1);
         self.put_small(facts, Kept { field, value });
     }
 
@@ -100,9 +97,7 @@ impl KeptFields {
     #[inline]
     fn value(&self, value: Small) -> (AnyValue, usize) {
         match value {
-            Small::Int(value) => (AnyValue::Int(value), 0),
-            Small::Double(value) => (AnyValue::Double(value), 0),
-            Small::Boolean(value) => (AnyValue::Boolean(value), 0),
+            Small::Plain(value) => (value.into(), 0),
             Small::Static(text) => (AnyValue::String(text.into()), text.len()),
             Small::Shared(index) => {
                 let text = &self.texts[index];

@@ -89,7 +89,7 @@ impl Part {
         match &mut self.first {
             None => {
                 self.first = Some((id, node));
-                self.others.remove(&id)
+                self.take_other(id)
             }
             Some((known, old)) if *known == id => Some(std::mem::replace(old, node)),
             Some(_) => self.others.insert(id, node),
@@ -108,8 +108,16 @@ impl Part {
     fn take(&mut self, id: u64) -> Option<Arc<Node>> {
         match &self.first {
             Some((known, _)) if *known == id => self.first.take().map(|(_, node)| node),
-            _ => self.others.remove(&id),
+            _ => self.take_other(id),
         }
+    }
+
+    #[inline]
+    fn take_other(&mut self, id: u64) -> Option<Arc<Node>> {
+        if self.others.is_empty() {
+            return None;
+        }
+        self.others.remove(&id)
     }
 }
 
@@ -136,15 +144,13 @@ impl Spans {
         let mut node = spare().unwrap_or_default();
         // Nobody else has it yet.
         if let Some(node) = Arc::get_mut(&mut node) {
-            let mut reader = Fields(SpanSink {
+            node.fields.reserve(facts.wanted);
+            // User code (`Debug` of the values) runs under no lock.
+            attributes.record(&mut Fields(SpanSink {
                 facts,
                 limits: &settings.limits,
-                kept: std::mem::take(&mut node.fields),
-            });
-            reader.0.kept.reserve(facts.wanted);
-            // User code (`Debug` of the values) runs under no lock.
-            attributes.record(&mut reader);
-            node.fields = reader.0.kept;
+                kept: &mut node.fields,
+            }));
             node.name = metadata.name();
             node.facts = Some(Arc::clone(facts));
             node.parent = parent;
@@ -158,13 +164,13 @@ impl Spans {
     pub(crate) fn update(&self, values: &Record<'_>, id: &Id, settings: &Settings) {
         let Some(node) = self.node(id) else { return };
         let Some(facts) = &node.facts else { return };
-        let mut reader = Fields(SpanSink {
+        let mut kept = KeptFields::default();
+        values.record(&mut Fields(SpanSink {
             facts,
             limits: &settings.limits,
-            kept: KeptFields::default(),
-        });
-        values.record(&mut reader);
-        node.later().put_all(facts, &reader.0.kept);
+            kept: &mut kept,
+        }));
+        node.later().put_all(facts, &kept);
         node.has_later.store(true, Ordering::Release);
     }
 
@@ -378,7 +384,10 @@ mod tests {
         for (id, name) in [(1, "one"), (2, "two"), (3, "three")] {
             assert!(part.put(id, node(name)).is_none());
         }
-        assert!(part.put(1, node("new")).is_some_and(|old| old.name == "one"));
+        assert!(
+            part.put(1, node("new"))
+                .is_some_and(|old| old.name == "one")
+        );
         assert!(part.take(1).is_some_and(|node| node.name == "new"));
         // A place is free now, and the others stay where they are.
         assert!(part.put(4, node("four")).is_none());
@@ -392,7 +401,10 @@ mod tests {
         assert!(part.put(5, node("five")).is_none());
         assert!(part.put(6, node("six")).is_none());
         assert!(part.take(5).is_some());
-        assert!(part.put(6, node("new")).is_some_and(|old| old.name == "six"));
+        assert!(
+            part.put(6, node("new"))
+                .is_some_and(|old| old.name == "six")
+        );
         assert!(part.take(6).is_some() && part.take(6).is_none());
     }
 }

@@ -160,7 +160,8 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     }
 
     /// Adds a key of ours unless the event has it. Comes before what spans have.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "many callers, of which two are hot")]
+    #[inline(always)]
     pub(crate) fn add_own(&mut self, own: OwnKey, value: AnyValue, bytes: usize) {
         let (key, mark) = (own.as_str(), own.mark());
         if self.marks.may_have(mark) && self.looks_and_has(key) {

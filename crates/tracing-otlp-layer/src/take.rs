@@ -128,12 +128,16 @@ where
         facts: &Facts<L>,
         moment: &Moment,
     ) -> Ready {
-        let weight = draft.finish().filter(|_| self.settings.tells_weights);
+        draft.finish();
         let name = draft.event_name.or(facts.event_name);
         let severity = draft.severity.unwrap_or(facts.severity);
         complete(draft.record(), moment, severity, name);
         Ready {
-            weight,
+            weight: if self.settings.tells_weights {
+                draft.weight()
+            } else {
+                None
+            },
             dropped: draft.dropped,
             clears: moment.has_span && !matches!(moment.link, Link::To(_)),
         }

@@ -247,25 +247,32 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         }
     }
 
-    /// Applies what can only be judged when everything is there, and fills the record. Tells what it
-    /// weighs, if everything in it was counted.
+    /// Applies what can only be judged when everything is there, and fills the record.
     #[inline]
-    pub(crate) fn finish(&mut self) -> Option<Weight> {
+    pub(crate) fn finish(&mut self) {
         if self.held.is_some() || self.dropped > 0 {
-            return self.settle();
+            self.settle();
         }
-        Weight::of(self.limits.attributes - self.room, self.text_bytes)
+    }
+
+    /// What the finished record weighs, if everything in it was counted.
+    #[inline]
+    pub(crate) fn weight(&self) -> Option<Weight> {
+        let attributes = self.limits.attributes.wrapping_sub(self.room);
+        Weight::of(attributes, self.text_bytes)
     }
 
     #[inline(never)]
-    fn settle(&mut self) -> Option<Weight> {
+    fn settle(&mut self) {
         const TELLS: &str = OwnKey::DroppedAttributesCount.as_str();
         let Some(mut held) = self.held.take() else {
             // Beyond the limits: it tells of them. No span has the key, and where the event has, it
             // is held.
             let dropped = AnyValue::Int(self.dropped.into());
             self.record.add_attribute(TELLS, dropped);
-            return Weight::of(self.limits.attributes - self.room + 1, self.text_bytes);
+            // One more than had room.
+            self.room = self.room.wrapping_sub(1);
+            return;
         };
         if self.limits.record_bytes != usize::MAX {
             let dropped = limits::fit(&mut held.body, &mut held.attributes, self.limits);
@@ -281,12 +288,11 @@ impl<'a, R: LogRecord> Draft<'a, R> {
                 held.attributes.push((TELLS.into(), dropped));
             }
         }
-        let weight = Weight::of(held.attributes.len(), self.text_bytes);
+        self.room = self.limits.attributes.wrapping_sub(held.attributes.len());
         if let Some(body) = held.body {
             self.record.set_body(body);
         }
         self.record.add_attributes(held.attributes);
-        weight
     }
 }
 
@@ -316,8 +322,8 @@ mod tests {
         let fields = FieldFacts::default();
         let mut draft = Draft::new(&mut record, limits, &fields);
         work(&mut draft);
-        let weight = draft.finish();
-        let dropped = draft.dropped;
+        draft.finish();
+        let (weight, dropped) = (draft.weight(), draft.dropped);
         let finished = Finished { weight, dropped };
         let attributes = record
             .attributes_iter()

@@ -45,16 +45,12 @@ where
 
     #[inline(never)]
     fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>) {
-        let Some(moment) = self.look_around(event, facts) else {
-            return;
-        };
-        if facts.is_log {
+        match self.look_around(event, facts) {
+            None => {}
             #[cfg(feature = "log")]
-            self.take_log(event, facts, &moment);
-        } else if Self::is_wanted(facts) {
-            self.take_wanted(event, facts);
-        } else {
-            self.refused(event, facts.severity);
+            Some(moment) if facts.is_log => self.take_log(event, facts, &moment),
+            Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts),
+            Some(_) => self.refused(event, facts.severity),
         }
     }
 

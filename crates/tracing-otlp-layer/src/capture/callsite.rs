@@ -37,6 +37,7 @@ pub(crate) struct Facts<L> {
     pub(crate) module: Option<&'static str>,
     pub(crate) fields: FieldFacts,
     /// An event of the `log` crate's bridge: its facts stand in its fields.
+    #[cfg(feature = "log")]
     pub(crate) is_log: bool,
     /// The logger can be asked whether it wants the event before anything else is known.
     pub(crate) asks_first: bool,
@@ -98,6 +99,7 @@ impl<L> Callsites<L> {
             line: metadata.line().map(i64::from),
             module: metadata.module_path().filter(|module| *module != target),
             fields: FieldFacts::of(metadata.fields()),
+            #[cfg(feature = "log")]
             is_log: is_log(metadata),
             asks_first: !is_log(metadata) && settings.unsampled != UnsampledPolicy::Drop,
         }

@@ -377,7 +377,12 @@ fn open_spool(
     match opened {
         Ok((spool, recovered)) => {
             queue.spills();
-            Some(Arc::new(Overflow::new(spool, &recovered, queue.ledger())))
+            Some(Arc::new(Overflow::new(
+                spool,
+                settings.replay_pause(),
+                &recovered,
+                queue.ledger(),
+            )))
         }
         Err(error) => {
             notifier.say(&Notice::SpoolFailing {

@@ -68,9 +68,14 @@ impl Gate {
     pub(super) fn welcomes_replay(&self, now: Instant) -> bool {
         match self.permit(now) {
             Permit::Free => true,
-            Permit::Probe => self.credentials.is_closed(),
+            Permit::Probe => !self.probes_for_credentials(),
             Permit::Until(_) | Permit::Busy => false,
         }
+    }
+
+    /// Whether the next probe asks for credentials, and costs its records if the answer is no again.
+    pub(super) fn probes_for_credentials(&self) -> bool {
+        !self.credentials.is_closed()
     }
 
     /// The request that a [`Permit::Probe`] was for sets out.

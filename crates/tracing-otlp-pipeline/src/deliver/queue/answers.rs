@@ -50,6 +50,14 @@ impl Queue {
         }
         let mut events = gate.see(answer, verdict, now, out.probe, moment.closing);
         out.probe = false;
+        if job.replayed.is_some() {
+            state.replay_window = match verdict {
+                Verdict::Taken { .. } => (state.replay_window + 1).min(self.max_replays),
+                Verdict::TooLarge => state.replay_window,
+                // Each that is refused costs its records: no more of them than have to be.
+                Verdict::Again { .. } | Verdict::Unauthorized | Verdict::Never => 1,
+            };
+        }
         let mut rejected = |count, reason, answer: &Answer| {
             let (status, message) = match answer {
                 Answer::Refused {
@@ -104,6 +112,11 @@ impl Queue {
                 wait: due.map_or(Duration::ZERO, |due| due - now),
                 cause: cause(answer),
             });
+        }
+        if verdict == Verdict::Unauthorized {
+            // Nobody knows for how long: what came from the spool waits there, where it is safe.
+            state.give_back_waiting(signal);
+            self.replay_ended.notify_one();
         }
         (decision, events)
     }

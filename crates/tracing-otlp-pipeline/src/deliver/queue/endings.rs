@@ -60,12 +60,9 @@ impl Queue {
             let mut state = self.lock();
             let state = &mut *state;
             state.closing = true;
-            for lane in &mut state.lanes {
-                for replayed in lane.take_replayed() {
-                    state.records -= replayed.request.records;
-                    state.bytes -= replayed.request.bytes();
-                    state.replays -= 1;
-                }
+            for signal in Signal::ALL {
+                state.give_back_waiting(signal);
+                let lane = &mut state.lanes[signal as usize];
                 lane.hurry(u64::MAX);
                 lane.gate.hurry();
             }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use tokio::time::Instant as Clock;
 
-use super::{MAX_REPLAYS, Out, Queue, SPOOL_REST, State, Ticket};
+use super::{Out, Queue, SPOOL_REST, State, Ticket, Welcome};
 use crate::{
     deliver::{lane::Job, later, overflow::Replayed},
     encode::Request,
@@ -27,22 +27,24 @@ impl Queue {
     }
 
     /// Whether a request from the spool would be welcome, for a signal that has somewhere to go.
-    pub(crate) fn wants_replay(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> bool {
+    pub(crate) fn replay_welcome(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> Welcome {
         let state = self.lock();
         let open = |signal: &Signal| {
             has_way(*signal) && state.lanes[*signal as usize].gate.welcomes_replay(now)
         };
-        !state.closing
+        if state.replays >= state.replay_window {
+            return Welcome::Enough;
+        }
+        let is_welcome = !state.closing
             && state.is_online()
-            && state.replays < MAX_REPLAYS
             && state.records <= self.max_records / 2
             && state.bytes <= self.max_bytes / 2
-            && Signal::ALL.iter().any(open)
-    }
-
-    /// Whether as many requests from the spool are in here as may.
-    pub(crate) fn is_full_of_replays(&self) -> bool {
-        self.lock().replays >= MAX_REPLAYS
+            && Signal::ALL.iter().any(open);
+        if is_welcome {
+            Welcome::Yes
+        } else {
+            Welcome::No
+        }
     }
 
     /// Waits until one of them has left.

@@ -42,6 +42,9 @@ pub(super) struct State {
     pub(super) online: [bool; 2],
     /// How many requests from the spool are in here.
     pub(super) replays: usize,
+    /// How many of them may be, as far as the destinations' answers have shown: one more with each
+    /// that was taken, and one alone after a failure.
+    pub(super) replay_window: usize,
     /// What is being given up.
     pub(super) leaving_records: u64,
     pub(super) leaving_bytes: usize,
@@ -67,6 +70,7 @@ impl State {
             clock: OnlineClock::default(),
             online: [true; 2],
             replays: 0,
+            replay_window: 1,
             leaving_records: 0,
             leaving_bytes: 0,
             spool_rests: None,
@@ -161,6 +165,13 @@ impl State {
             .filter_map(|lane| lane.oldest().map(|number| (number, lane)))
             .min_by_key(|(number, _)| *number);
         lane.and_then(|(_, lane)| lane.take_oldest())
+    }
+
+    /// Lets what came from the spool, and waits here for its turn, go back there.
+    pub(super) fn give_back_waiting(&mut self, signal: Signal) {
+        for job in self.lanes[signal as usize].take_replayed() {
+            self.forget(&job);
+        }
     }
 
     /// Takes what came from the spool out of the hands of the thread.

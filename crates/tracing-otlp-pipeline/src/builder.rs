@@ -377,6 +377,14 @@ fn open_spool(
     match opened {
         Ok((spool, recovered)) => {
             queue.spills();
+            let damaged = Notice::SpoolDamaged {
+                torn_bytes: recovered.torn_bytes,
+                unreadable_files: recovered.unreadable_files,
+                foreign_files: recovered.foreign_files,
+            };
+            if recovered.torn_bytes + recovered.unreadable_files + recovered.foreign_files > 0 {
+                notifier.say(&damaged);
+            }
             Some(Arc::new(Overflow::new(
                 spool,
                 settings.replay_pause(),

@@ -222,7 +222,12 @@ fn the_next_process_knows_how_severe_the_records_on_disk_are() {
 fn what_leaves_a_full_spool_is_lost_under_its_own_severity() {
     let directory = Directory::new();
     let server = Server::start_then([], down());
-    let pipeline = logs(&server, &directory.0).build().unwrap();
+    let said = Said::default();
+    let theirs = said.clone();
+    let pipeline = logs(&server, &directory.0)
+        .on_notice(move |notice| theirs.say(notice))
+        .build()
+        .unwrap();
     let on_disk = |records| eventually("it is on disk", || spooled(&pipeline) == records);
     emit(&pipeline, Severity::Error, LARGE);
     on_disk(1);
@@ -239,6 +244,11 @@ fn what_leaves_a_full_spool_is_lost_under_its_own_severity() {
     check(report.counts());
     assert_eq!(full(report.logs()), [1, 0, 0, 0, 1, 0]);
     assert_eq!(report.spooled(), 2);
+    let told = said.all();
+    let told = told
+        .iter()
+        .filter(|said| *said == "losing logs: spool_full");
+    assert_eq!(told.count(), 1, "{:?}", said.all());
 
     // What a start itself throws away is told by the process that starts.
     let next =

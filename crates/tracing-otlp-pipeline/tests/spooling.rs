@@ -421,6 +421,77 @@ fn nothing_from_the_disk_is_spent_on_asking_for_credentials() {
 }
 
 #[test]
+fn what_is_damaged_on_disk_is_said_and_counted_as_far_as_it_is_known() {
+    const HEADER: usize = 48;
+    type Harm = fn(&mut Vec<u8>);
+    let cases: [(Harm, u64, &[&str]); 4] = [
+        // The end is gone, and with it what it held and the footer.
+        (
+            |bytes| bytes.truncate(bytes.len() / 2),
+            0,
+            &["bytes are cut off"],
+        ),
+        // Both copies of the header are unreadable.
+        (
+            |bytes| bytes[..2 * HEADER].fill(0),
+            0,
+            &["bytes are cut off"],
+        ),
+        // A later version of this crate wrote it.
+        (
+            |bytes| {
+                for start in [0, HEADER] {
+                    bytes[start + 8] = 3;
+                    let sum = crc32c::crc32c(&bytes[start..start + 40]);
+                    bytes[start + 40..start + 44].copy_from_slice(&sum.to_le_bytes());
+                }
+            },
+            0,
+            &["1 files are of another version"],
+        ),
+        // A bit of the last request has turned: the footer comes behind it.
+        (
+            |bytes| {
+                let at = bytes.len() - 224 - 1;
+                bytes[at] ^= 1;
+            },
+            1,
+            &["losing logs: spool_corrupt"],
+        ),
+    ];
+    for (harm, corrupt, expected) in cases {
+        let directory = filled(10);
+        let segment = directory.0.join("spool-0000000000000001.seg");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        harm(&mut bytes);
+        std::fs::write(&segment, bytes).unwrap();
+
+        let server = Server::start([]);
+        let said = Said::default();
+        let theirs = said.clone();
+        let pipeline = Pipeline::builder()
+            .with_admission(AdmissionSettings::default().with_loss_summary(None))
+            .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+            .with_delivery(hasty(&directory.0))
+            .on_notice(move |notice| theirs.say(notice))
+            .build()
+            .unwrap();
+        eventually("it is said", || said.all().len() == expected.len());
+        for (said, expected) in said.all().iter().zip(expected) {
+            assert!(said.contains(expected), "{said}");
+        }
+        eventually("what can be read arrives", || {
+            pipeline.counts().logs().spooled() == 0
+        });
+        let report = pipeline.shutdown(PATIENCE);
+        check(report.counts());
+        let logs = report.logs();
+        assert_eq!(logs.lost_by(LossReason::SpoolCorrupt), corrupt, "{logs}");
+        assert_eq!(logs.delivered(), logs.recovered() - corrupt, "{logs}");
+    }
+}
+
+#[test]
 fn a_directory_in_use_is_said_and_delivery_goes_on_in_memory() {
     let directory = Directory::new();
     let server = Server::start([]);

@@ -150,6 +150,9 @@ impl Watch {
             LossReason::Encode,
             LossReason::Panic,
             LossReason::TooLarge,
+            LossReason::SpoolFull,
+            LossReason::SpoolExpired,
+            LossReason::SpoolCorrupt,
         ];
         for signal in Signal::ALL {
             for reason in inside {

@@ -101,6 +101,7 @@ impl Delivery {
         let has_way = |signal| self.ways[signal as usize].is_some();
         loop {
             overflow.reconcile(self.queue.ledger());
+            self.look();
             let pause = match self.queue.replay_welcome(Instant::now(), has_way) {
                 Welcome::Yes => match overflow.spool.next().await {
                     Some(replay) => {

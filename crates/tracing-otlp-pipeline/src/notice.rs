@@ -40,7 +40,8 @@ pub enum Notice {
         lost_meanwhile: u64,
     },
     /// A destination took a request but not all of its records, or had something to say about it
-    /// (OTLP specification, "Partial Success").
+    /// (OTLP specification, "Partial Success"); said once until it says something else. Each one is a
+    /// [`DeliveryEvent::Rejected`], and in the counts.
     #[non_exhaustive]
     PartialSuccess {
         /// The signal of the request.

@@ -28,6 +28,8 @@ struct Health {
     down: Option<u64>,
     /// The status it keeps answering with, by signal.
     refusing: [Option<String>; Signal::ALL.len()],
+    /// What it said last of records that it left out, by signal.
+    partly: [Option<String>; Signal::ALL.len()],
     /// Whether it is without valid credentials, by signal.
     stopped: [bool; Signal::ALL.len()],
     answered: Option<Instant>,
@@ -61,6 +63,7 @@ impl Watch {
                 .or_insert_with(|| Health {
                     down: None,
                     refusing: [const { None }; Signal::ALL.len()],
+                    partly: [const { None }; Signal::ALL.len()],
                     stopped: [false; Signal::ALL.len()],
                     answered: None,
                 });
@@ -96,7 +99,10 @@ impl Watch {
                     if std::mem::take(stopped) {
                         notices.push(Notice::ExportResumed { signal, url: url() });
                     }
-                    if *rejected > 0 || !message.is_empty() {
+                    let partly = &mut health.partly[signal as usize];
+                    let is_news = partly.as_ref() != Some(message);
+                    if is_news && (*rejected > 0 || !message.is_empty()) {
+                        *partly = Some(message.clone());
                         notices.push(Notice::PartialSuccess {
                             signal,
                             url: url(),

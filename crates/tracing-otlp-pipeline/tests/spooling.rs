@@ -491,6 +491,46 @@ fn what_is_damaged_on_disk_is_said_and_counted_as_far_as_it_is_known() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn what_somebody_deletes_from_under_the_spool_is_not_called_spooled() {
+    for also_before in [false, true] {
+        let directory = if also_before {
+            filled(5)
+        } else {
+            Directory::new()
+        };
+        let before = if also_before { 5 } else { 0 };
+        let server = Server::start_then([], down());
+        let said = Said::default();
+        let theirs = said.clone();
+        let pipeline = Pipeline::builder()
+            .with_admission(AdmissionSettings::default().with_loss_summary(None))
+            .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+            .with_delivery(hasty(&directory.0))
+            .on_notice(move |notice| theirs.say(notice))
+            .build()
+            .unwrap();
+        emit_batch(&pipeline, 0, 10);
+        eventually("it is on disk", || {
+            pipeline.counts().logs().spooled() == before + 10
+        });
+        std::fs::remove_dir_all(&directory.0).unwrap();
+        emit_batch(&pipeline, 10, 10);
+        eventually("it is said", || {
+            let said = said.all();
+            said.iter().any(|said| said.contains("deleted the file"))
+        });
+        let report = pipeline.shutdown(PATIENCE);
+        check(report.counts());
+        let logs = report.logs();
+        assert_eq!(logs.spooled(), 0, "{logs}");
+        let corrupt = logs.lost_by(LossReason::SpoolCorrupt);
+        assert_eq!(corrupt, before + 10, "{logs}");
+        assert_eq!(logs.lost_by(LossReason::Unavailable), 10, "{logs}");
+    }
+}
+
 #[test]
 fn a_directory_in_use_is_said_and_delivery_goes_on_in_memory() {
     let directory = Directory::new();

@@ -100,6 +100,8 @@ pub struct SpoolCounts {
 enum Leave {
     Evicted,
     Expired,
+    /// Somebody else has deleted its file.
+    Vanished,
 }
 
 #[derive(Debug)]
@@ -182,6 +184,7 @@ impl<D: Disk> Store<D> {
     pub(super) fn close(&mut self) {
         self.write_acks(true);
         self.seal();
+        self.miss();
     }
 
     pub(super) fn counts(&self) -> SpoolCounts {

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::{ASIDE, Id, Now, Store, is_expired};
+use super::{ASIDE, Id, Leave, Now, Store, is_expired};
 use crate::deliver::spool::{
     disk::{Disk, DiskFile as _},
     entry::{Entry, SEVERITIES},
@@ -30,6 +30,9 @@ impl<D: Disk> Store<D> {
             match self.next_of(number, now) {
                 Ok(Some(found)) => return Some(found),
                 Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.leave(number, Leave::Vanished);
+                }
                 Err(_) => {
                     self.reader = None;
                     if let Some(segment) = self.segments.get_mut(&number) {

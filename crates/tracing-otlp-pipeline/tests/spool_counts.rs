@@ -5,7 +5,7 @@
 mod support;
 
 use std::{
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     path::Path,
     sync::{
         Arc,
@@ -29,14 +29,17 @@ use tracing_otlp_pipeline::{
 const SMALL: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const LARGE: usize = 25_000;
 
+fn hasty() -> DeliverySettings {
+    DeliverySettings::default().with_retry(
+        RetrySettings::default()
+            .with_initial_backoff(Duration::from_millis(1))
+            .with_max_backoff(Duration::from_millis(10))
+            .with_batch_deadline(Duration::from_millis(100)),
+    )
+}
+
 fn logs(server: &Server, spool: &Path) -> PipelineBuilder {
-    let settings = DeliverySettings::default()
-        .with_retry(
-            RetrySettings::default()
-                .with_initial_backoff(Duration::from_millis(1))
-                .with_max_backoff(Duration::from_millis(10))
-                .with_batch_deadline(Duration::from_millis(100)),
-        )
+    let settings = hasty()
         .with_breaker(BreakerSettings::disabled())
         .with_spool(SpoolSettings::new(spool).with_max_bytes(SMALL));
     Pipeline::builder()
@@ -147,6 +150,65 @@ fn what_has_no_destination_any_more_stays_on_disk_and_holds_nothing_up() {
     let fourth = logs(&server, &directory.0).with_traces(to(&server, Signal::Traces));
     let report = fourth.build().unwrap().shutdown(PATIENCE);
     assert_eq!(report.counts().total().recovered(), 0, "{report}");
+}
+
+#[test]
+fn a_destination_that_is_away_does_not_hold_up_what_is_on_disk_for_another() {
+    for away in [
+        down(),
+        Reply::Http(401, "text/plain", "expired".into()),
+        Reply::Hang,
+    ] {
+        let directory = Directory::new();
+        let (one, other) = (
+            Server::start_then([], down()),
+            Server::start_then([], down()),
+        );
+        let build = || {
+            let breaker = BreakerSettings::default()
+                .with_failures(NonZeroU32::MIN)
+                .with_open_for(Duration::from_millis(20));
+            let settings = hasty().with_breaker(breaker);
+            let spool = SpoolSettings::new(&directory.0);
+            logs(&one, &directory.0)
+                .with_traces(to(&other, Signal::Traces))
+                .with_delivery(settings.with_spool(spool))
+                .build()
+                .unwrap()
+        };
+        let first = build();
+        for _ in 0..10 {
+            emit(&first, Severity::Info, 10);
+        }
+        let tracer = first.tracer_provider().unwrap().tracer("test");
+        for _ in 0..10 {
+            tracer.start("work").end();
+            let _ = first.force_flush(Duration::from_millis(20));
+        }
+        assert_eq!(first.shutdown(PATIENCE).spooled(), 20);
+
+        one.then(away);
+        other.then(Reply::Accept);
+        let second = build();
+        eventually("the spans arrive", || {
+            second.counts().traces().delivered() == 10
+        });
+        check(&second.counts());
+        assert_eq!(second.counts().logs().delivered(), 0);
+        let report = second.shutdown(Duration::from_secs(2));
+        check(report.counts());
+        // One may have asked whether the credentials are accepted.
+        let lost = report.logs().lost_by(LossReason::Unauthorized);
+        assert!(lost <= 1, "{report}");
+        assert_eq!(report.logs().spooled() + lost, 10, "{report}");
+
+        one.then(Reply::Accept);
+        let third = build();
+        eventually("the records arrive", || {
+            third.counts().logs().delivered() == 10 - lost
+        });
+        check(third.shutdown(PATIENCE).counts());
+    }
 }
 
 #[test]

@@ -118,9 +118,10 @@ pub(crate) enum Decision {
 }
 
 /// Whether one more request from the spool would be welcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Welcome {
-    Yes,
+    /// One of these signals.
+    Yes(Vec<Signal>),
     /// As many are in here as may; one has to leave first.
     Enough,
     /// Nobody would take it now, or there is no room.
@@ -138,7 +139,7 @@ pub(crate) struct Queue {
     max_records: u64,
     max_bytes: usize,
     retry: RetrySettings,
-    /// How many requests from the spool may be in here at once, when all goes well.
+    /// How many requests of a signal from the spool may be in here at once, when all goes well.
     max_replays: usize,
     spills: AtomicBool,
 }

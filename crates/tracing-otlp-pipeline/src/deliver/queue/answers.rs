@@ -51,9 +51,10 @@ impl Queue {
         let mut events = gate.see(answer, verdict, now, out.probe, moment.closing);
         out.probe = false;
         if job.replayed.is_some() {
-            state.replay_window = match verdict {
-                Verdict::Taken { .. } => (state.replay_window + 1).min(self.max_replays),
-                Verdict::TooLarge => state.replay_window,
+            let most = &mut state.replays[signal as usize].most;
+            *most = match verdict {
+                Verdict::Taken { .. } => (*most + 1).min(self.max_replays),
+                Verdict::TooLarge => *most,
                 // Each that is refused costs its records: no more of them than have to be.
                 Verdict::Again { .. } | Verdict::Unauthorized | Verdict::Never => 1,
             };
@@ -225,7 +226,7 @@ impl Queue {
             if let Some(replayed) = &mut replayed {
                 for _ in 1..parts.len() {
                     replayed.split();
-                    state.replays += 1;
+                    state.replays[lane].inside += 1;
                 }
             }
             for request in parts {

@@ -115,7 +115,8 @@ impl Queue {
     fn write_off(&self, state: &mut State, worker_lost: impl Fn(Signal) -> bool) {
         state.lanes.iter_mut().for_each(Lane::clear);
         state.out.clear();
-        (state.records, state.bytes, state.replays) = (0, 0, 0);
+        (state.records, state.bytes) = (0, 0);
+        state.replays = Default::default();
         (state.leaving_records, state.leaving_bytes) = (0, 0);
         for signal in Signal::ALL {
             let account = self.ledger.signal(signal);

@@ -29,21 +29,28 @@ impl Queue {
     /// Whether a request from the spool would be welcome, for a signal that has somewhere to go.
     pub(crate) fn replay_welcome(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> Welcome {
         let state = self.lock();
+        let has_room = !state.closing
+            && state.is_online()
+            && state.records <= self.max_records / 2
+            && state.bytes <= self.max_bytes / 2;
+        if !has_room {
+            return Welcome::No;
+        }
         let open = |signal: &Signal| {
             has_way(*signal) && state.lanes[*signal as usize].gate.welcomes_replay(now)
         };
-        if state.replays >= state.replay_window {
-            return Welcome::Enough;
+        let mut signals: Vec<Signal> = Signal::ALL.into_iter().filter(open).collect();
+        if signals.is_empty() {
+            return Welcome::No;
         }
-        let is_welcome = !state.closing
-            && state.is_online()
-            && state.records <= self.max_records / 2
-            && state.bytes <= self.max_bytes / 2
-            && Signal::ALL.iter().any(open);
-        if is_welcome {
-            Welcome::Yes
+        signals.retain(|signal| {
+            let replays = state.replays[*signal as usize];
+            replays.inside < replays.most
+        });
+        if signals.is_empty() {
+            Welcome::Enough
         } else {
-            Welcome::No
+            Welcome::Yes(signals)
         }
     }
 
@@ -61,8 +68,8 @@ impl Queue {
             }
             state.records += request.records;
             state.bytes += request.bytes();
-            state.replays += 1;
             let lane = request.signal as usize;
+            state.replays[lane].inside += 1;
             state.lanes[lane].put_back(Job::replayed(request, replayed), None);
         }
         self.wake();

@@ -103,7 +103,7 @@ impl Delivery {
             overflow.reconcile(self.queue.ledger());
             self.look();
             let pause = match self.queue.replay_welcome(Instant::now(), has_way) {
-                Welcome::Yes => match overflow.spool.next().await {
+                Welcome::Yes(signals) => match overflow.spool.next_of(&signals).await {
                     Some(replay) => {
                         // It may have been found only now, in a file that could not be read before.
                         overflow.reconcile(self.queue.ledger());
@@ -113,7 +113,9 @@ impl Delivery {
                     None => NOTHING_TO_REPLAY,
                 },
                 Welcome::Enough => {
-                    self.queue.replay_ended().await;
+                    // Or the way to another destination is open again.
+                    let ended = self.queue.replay_ended();
+                    let _ = tokio::time::timeout(ASK_AGAIN, ended).await;
                     continue;
                 }
                 Welcome::No => ASK_AGAIN,

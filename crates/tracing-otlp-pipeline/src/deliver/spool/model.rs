@@ -294,7 +294,12 @@ impl<D: Disk> Model<D> {
     /// Takes the next entry and checks it against what is known.
     fn take(&mut self, session: &mut Session<D>) -> Option<(Id, u64)> {
         let now = self.now();
-        let found = session.store.next(now);
+        let wanted = if self.random.chance(20) {
+            super::Signals::of(&self.some_signals())
+        } else {
+            super::Signals::of(&crate::settings::Signal::ALL)
+        };
+        let found = session.store.next(now, wanted);
         self.check(session, false);
         let (id, entry) = found?;
         let number = number_of(&entry);

@@ -5,10 +5,11 @@
 mod support;
 
 use std::{
+    collections::BTreeMap,
     num::{NonZeroU32, NonZeroUsize},
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::Duration,
@@ -20,9 +21,9 @@ use opentelemetry::{
 };
 use support::{Directory, PATIENCE, Reply, Said, Server, eventually};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BreakerSettings, Compression, Counts, DeliverySettings, Destination,
-    LossReason, Pipeline, PipelineBuilder, RetrySettings, SeverityBand, Signal, SignalCounts,
-    SpoolSettings,
+    AdmissionSettings, BreakerSettings, Compression, Counts, DeliveryEvent, DeliverySettings,
+    Destination, LossReason, Pipeline, PipelineBuilder, RetrySettings, SeverityBand, Signal,
+    SignalCounts, SpoolSettings,
 };
 
 /// So small that it holds two large records.
@@ -286,8 +287,18 @@ fn what_leaves_a_full_spool_is_lost_under_its_own_severity() {
     let server = Server::start_then([], down());
     let said = Said::default();
     let theirs = said.clone();
+    let lost = Arc::<Mutex<BTreeMap<&str, u64>>>::default();
+    let to = Arc::clone(&lost);
     let pipeline = logs(&server, &directory.0)
         .on_notice(move |notice| theirs.say(notice))
+        .on_event(move |event| {
+            if let DeliveryEvent::Lost {
+                records, reason, ..
+            } = event
+            {
+                *to.lock().unwrap().entry(reason.as_str()).or_default() += records;
+            }
+        })
         .build()
         .unwrap();
     let on_disk = |records| eventually("it is on disk", || spooled(&pipeline) == records);
@@ -311,6 +322,9 @@ fn what_leaves_a_full_spool_is_lost_under_its_own_severity() {
         .iter()
         .filter(|said| *said == "losing logs: spool_full");
     assert_eq!(told.count(), 1, "{:?}", said.all());
+    // Programs hear of each.
+    let by_reason = report.by_reason();
+    eventually("it is told", || *lost.lock().unwrap() == by_reason);
 
     // What a start itself throws away is told by the process that starts.
     let next =

@@ -97,7 +97,7 @@ fn what_a_report_called_spooled_arrives_however_often_the_service_is_killed() {
     assert!(last.wait(PATIENCE).unwrap().success());
     assert_eq!(said(&last, "lost"), [0], "{:?}", last.stderr());
     let taken = taken();
-    let lost: Vec<_> = spooled.difference(&taken).collect();
-    assert!(lost.is_empty(), "of {}: {lost:?}", spooled.len());
+    let missing: Vec<_> = spooled.difference(&taken).collect();
+    assert!(missing.is_empty(), "of {}: {missing:?}", spooled.len());
     assert!(killed_in_replay > 0);
 }

@@ -10,7 +10,7 @@ use opentelemetry::logs::{Logger as _, LoggerProvider as _};
 use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
-    data::{AggregatedMetrics, MetricData, Sum},
+    data::{AggregatedMetrics, MetricData, ScopeMetrics, Sum, SumDataPoint},
 };
 use support::{Directory, PATIENCE, Reply, Server, emit, eventually};
 use tracing_otlp_pipeline::{
@@ -193,13 +193,13 @@ fn the_port_is_that_of_the_scheme_where_the_url_has_none() {
         meters.force_flush().unwrap();
         let mut ports = Vec::new();
         for resource in exporter.get_finished_metrics().unwrap() {
-            let metrics = resource.scope_metrics().flat_map(|scope| scope.metrics());
+            let metrics = resource.scope_metrics().flat_map(ScopeMetrics::metrics);
             for metric in metrics.filter(|metric| metric.name() == "otel.sdk.exporter.log.inflight")
             {
                 let AggregatedMetrics::I64(MetricData::Sum(sum)) = metric.data() else {
                     panic!("{:?}", metric.data());
                 };
-                let attributes = sum.data_points().flat_map(|point| point.attributes());
+                let attributes = sum.data_points().flat_map(SumDataPoint::attributes);
                 let found = attributes.filter(|pair| pair.key.as_str() == "server.port");
                 ports.extend(found.map(|pair| pair.value.to_string()));
             }

@@ -142,6 +142,16 @@ struct Shared {
 }
 
 impl Shared {
+    /// Takes an answer that comes with slow reading out of the script: it is not for the request that
+    /// comes meanwhile.
+    fn slowly(&self, next: Option<Reply>) -> Option<(Duration, Reply)> {
+        let Some(Reply::Slowly(pause, then)) = next else {
+            return None;
+        };
+        let _taken = self.script.lock().unwrap().pop_front();
+        Some((pause, *then))
+    }
+
     fn then(&self) -> Reply {
         self.then.lock().unwrap().clone().unwrap_or(Reply::Accept)
     }
@@ -305,12 +315,7 @@ async fn answer(
             .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         return Err(std::io::Error::other("resetting"));
     }
-    let mut slow = None;
-    if let Some(Reply::Slowly(pause, then)) = next {
-        // What it is for is not there for the request that comes next.
-        let _taken = shared.script.lock().unwrap().pop_front();
-        slow = Some((pause, *then));
-    }
+    let slow = shared.slowly(next);
     let pause = slow.as_ref().map(|(pause, _)| *pause);
     let body = read(body, pause).await?;
     let content_type = head.headers["content-type"].to_str().unwrap().to_owned();

@@ -40,6 +40,20 @@ impl Collector {
         Builder::new()
     }
 
+    /// Starts a real OpenTelemetry Collector as a child: the program `otelcol` of `PATH`, on free
+    /// ports, printing what it gets.
+    ///
+    /// It returns once that collector answers, and blocks the calling thread meanwhile.
+    /// [`CollectorProcess::builder`](crate::CollectorProcess::builder) has all that can be chosen.
+    ///
+    /// # Errors
+    ///
+    /// As [`CollectorProcessBuilder::spawn`](crate::CollectorProcessBuilder::spawn).
+    #[cfg(unix)]
+    pub fn spawn() -> Result<crate::CollectorProcess, Error> {
+        crate::CollectorProcess::builder().spawn()
+    }
+
     pub(crate) fn from_builder(builder: &Builder) -> Result<Self, Error> {
         let (listeners, listening) = builder.listen()?;
         let store = Arc::new(Store::new(builder.capacity, builder.keep_requests));

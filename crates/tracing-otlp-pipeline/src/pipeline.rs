@@ -300,6 +300,7 @@ impl Inner {
         if let Some(overflow) = &self.overflow {
             overflow.close(self.queue.ledger(), until);
         }
+        self.queue.wait_for_silence(until);
         let report = Report::new(
             &self.queue.ledger().counts(),
             &before,

@@ -9,7 +9,7 @@ use std::{
     num::NonZeroUsize,
     pin::pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake},
@@ -550,4 +550,60 @@ fn a_destination_of_another_signal_is_refused() {
     let traces = Destination::from_base(Signal::Traces, "http://localhost:4318").unwrap();
     let error = Pipeline::builder().with_logs(traces).build().unwrap_err();
     assert!(error.is_configuration());
+}
+
+/// Loses its only record inside the process, and does this when it is told of that.
+fn lose_one(on_notice: impl Fn() + Send + Sync + 'static) -> Pipeline {
+    let server = Server::start([]);
+    let delivery =
+        DeliverySettings::default().with_max_request_bytes(NonZeroUsize::new(1000).unwrap());
+    let pipeline = logs_to(&server.url())
+        .with_delivery(delivery)
+        .on_notice(move |_| on_notice())
+        .build()
+        .unwrap();
+    let logger = pipeline.logger_provider().unwrap().logger("test");
+    let mut record = logger.create_log_record();
+    // Leaves at once.
+    record.set_severity_number(Severity::Error);
+    for number in 0..100 {
+        record.add_attribute(format!("one of many {number}"), number);
+    }
+    logger.emit(record);
+    pipeline
+}
+
+#[test]
+fn a_loss_is_told_before_the_shutdown_is_over() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&told);
+    let pipeline = lose_one(move || {
+        std::thread::sleep(DEADLINE);
+        theirs.fetch_add(1, SeqCst);
+    });
+    let report = pipeline.shutdown(PATIENCE);
+    assert_eq!(report.by_reason(), [("too_large", 1)].into());
+    assert_eq!(told.load(SeqCst), 1);
+}
+
+#[test]
+fn who_is_told_may_shut_down() {
+    let pipeline = Arc::new(OnceLock::<Pipeline>::new());
+    let theirs = Arc::clone(&pipeline);
+    let (done, is_done) = std::sync::mpsc::channel();
+    let mine = lose_one(move || {
+        let pipeline = loop {
+            match theirs.get() {
+                Some(pipeline) => break pipeline,
+                None => std::thread::yield_now(),
+            }
+        };
+        let start = Instant::now();
+        let report = pipeline.shutdown(PATIENCE);
+        done.send((report, start.elapsed())).unwrap();
+    });
+    pipeline.set(mine).unwrap();
+    let (report, took) = is_done.recv_timeout(PATIENCE).unwrap();
+    assert!(report.is_settled());
+    assert!(took < SLACK, "{took:?}");
 }

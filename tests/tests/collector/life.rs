@@ -8,7 +8,7 @@ use tracing_otlp_collector::{
 };
 use tracing_otlp_tests::child::workspace_root;
 use tracing_otlp_tests::peers::Otelcol;
-use tracing_otlp_tests::victim::Victim;
+use tracing_otlp_tests::victim::{Victim, assert_delivered};
 
 use crate::support::{Folder, PATIENCE, eventually, group_of, is_gone, signal};
 
@@ -52,6 +52,28 @@ fn it_answers_once_it_is_there_and_is_gone_after_shutdown() {
         assert!(TcpStream::connect(collector.http_address()).is_err());
         collector.shutdown().unwrap();
     }
+}
+
+#[test]
+fn the_one_of_the_path_is_one_call_away() {
+    let Some(otelcol) = Otelcol::find() else {
+        return;
+    };
+    let folder = Folder::new("path");
+    std::os::unix::fs::symlink(&otelcol.new, folder.file("otelcol")).unwrap();
+    // Nothing else is there: the guard finds what it needs by itself.
+    let run = Victim::new(VICTIM, &["owns-the-collector-of-its-path"])
+        .env("PATH", folder.path())
+        .succeed();
+    let told = run.told();
+    assert_delivered(&told[0], 1, 0);
+    let output = told[1]["output"].as_array().unwrap();
+    assert!(
+        output
+            .iter()
+            .any(|line| line.as_str().unwrap().contains("\"log records\": 1")),
+        "{output:#?}"
+    );
 }
 
 #[test]

@@ -105,6 +105,8 @@ shift
 collector=$!
 trap '' HUP INT TERM
 (
+    # For `sleep`: without it there would be no grace.
+    PATH=$PATH:/usr/bin:/bin
     read -r _ <&3
     kill -TERM "$collector"
     waited=0

@@ -57,6 +57,7 @@ pub(crate) fn start(
             let _suppressed = Context::enter_telemetry_suppressed_scope();
             match prepare(&routes, connect_timeout) {
                 Ok((runtime, ways)) => {
+                    let _silence = Silence::after(&queue);
                     let _ = ready.send(Ok(()));
                     drop(ready);
                     work(
@@ -111,6 +112,22 @@ fn prepare(routes: &[Route], connect_timeout: Duration) -> Result<(Runtime, Ways
         });
     }
     Ok((runtime, ways))
+}
+
+/// Says at the end of the thread, however it comes, that nothing more will be told.
+struct Silence(Arc<Queue>);
+
+impl Silence {
+    fn after(queue: &Arc<Queue>) -> Self {
+        queue.begin_to_tell();
+        Self(Arc::clone(queue))
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        self.0.fall_silent();
+    }
 }
 
 fn work(runtime: &Runtime, delivery: &Arc<Delivery>) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tracing::{info, info_span};
 use tracing_otlp::{DeliverySettings, SpoolSettings, Telemetry};
-use tracing_otlp_collector::CollectorProcess;
+use tracing_otlp_collector::{Collector, CollectorProcess};
 
 use crate::{Outcome, say, say_report};
 
@@ -22,6 +22,19 @@ pub(crate) fn owns_a_collector(program: &str) -> Outcome {
     loop {
         std::thread::park();
     }
+}
+
+/// The one-line form: the collector that `PATH` has, and a line of logs through it.
+pub(crate) fn owns_the_collector_of_its_path() -> Outcome {
+    let collector = Collector::spawn()?;
+    let telemetry = Telemetry::builder()
+        .with_endpoint(collector.http_endpoint())
+        .init()?;
+    info!("through a collector of our own");
+    say_report(&telemetry.shutdown());
+    collector.shutdown()?;
+    say(&json!({ "output": collector.output() }));
+    Ok(())
 }
 
 /// Owns a collector and returns from main without a word to it.

@@ -70,6 +70,7 @@ fn main() -> Outcome {
         ["unlinked", trace_layer] => setup::unlinked(trace_layer),
         ["errors"] => setup::errors(),
         ["by-hand", order] => setup::by_hand(order),
+        ["owns-the-collector-of-its-path"] => collectors::owns_the_collector_of_its_path(),
         ["owns-a-collector", program] => collectors::owns_a_collector(program),
         ["leaves-a-collector", program] => collectors::leaves_a_collector(program),
         ["outlives-its-collector", records, deliveries] => {

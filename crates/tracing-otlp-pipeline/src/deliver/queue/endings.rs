@@ -4,6 +4,7 @@
 
 use std::{
     sync::{MutexGuard, PoisonError, atomic::Ordering::SeqCst},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -110,6 +111,31 @@ impl Queue {
         self.changed.notify_all();
         drop(state);
         self.wake();
+    }
+
+    /// This is the delivery thread, which tells what happens until it [falls
+    /// silent](Self::fall_silent).
+    pub(crate) fn begin_to_tell(&self) {
+        self.lock().speaker = Some(thread::current().id());
+    }
+
+    /// The delivery thread will tell nothing more.
+    pub(crate) fn fall_silent(&self) {
+        self.lock().speaker = None;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the delivery thread has told all: of a loss one hears before the shutdown is over.
+    /// It does not wait for itself, when a callback shuts down.
+    pub(crate) fn wait_for_silence(&self, until: Instant) {
+        let mut state = self.lock();
+        let me = thread::current().id();
+        while state.speaker.is_some_and(|speaker| speaker != me) {
+            match self.wait(state, until) {
+                Some(again) => state = again,
+                None => return,
+            }
+        }
     }
 
     fn write_off(&self, state: &mut State, worker_lost: impl Fn(Signal) -> bool) {

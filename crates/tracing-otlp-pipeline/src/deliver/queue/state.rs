@@ -2,7 +2,7 @@
 //!
 //! Part of the queue, behind its lock. Bookkeeping only: nobody waits here and nothing is counted.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread::ThreadId};
 
 use tokio::time::Instant as Clock;
 
@@ -68,6 +68,8 @@ pub(super) struct State {
     pub(super) looks: u64,
     pub(super) closing: bool,
     pub(super) finished: bool,
+    /// The delivery thread, until it has said its last word.
+    pub(super) speaker: Option<ThreadId>,
 }
 
 impl State {
@@ -89,6 +91,7 @@ impl State {
             looks: 0,
             closing: false,
             finished: false,
+            speaker: None,
         }
     }
 

@@ -370,6 +370,32 @@ fn a_replay_is_no_faster_than_its_setting() {
 }
 
 #[test]
+fn a_replay_that_asked_in_vain_does_not_wait_once_the_destination_is_back() {
+    let directory = filled(3);
+    let server = Server::start_then([], down());
+    // Long enough to be noticed, whatever the jitter makes of it.
+    let hours = Duration::from_secs(100 * 3600);
+    let settings = hasty(&directory.0).with_retry(
+        RetrySettings::default()
+            .with_initial_backoff(hours)
+            .with_max_backoff(hours)
+            .with_batch_deadline(2 * hours),
+    );
+    let second = pipeline(&server, Protocol::HttpProtobuf, settings);
+    // Three failures open the breaker; what is replayed first is one of them.
+    server.wait_for(1);
+    emit_batch(&second, 1_000, 1);
+    emit_batch(&second, 2_000, 1);
+    server.wait_for(3);
+    server.then(Reply::Accept);
+    emit_batch(&second, 3_000, 1);
+    eventually("what is on disk arrives", || {
+        second.counts().logs().spooled() == 0
+    });
+    check(second.shutdown(PATIENCE).counts());
+}
+
+#[test]
 fn fresh_data_is_not_held_up_by_a_replay() {
     let directory = filled(30);
     let late = Reply::Late(Duration::from_millis(100), Box::new(Reply::Accept));

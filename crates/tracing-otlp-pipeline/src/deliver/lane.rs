@@ -181,6 +181,19 @@ impl Lane {
         replayed.into_values().collect()
     }
 
+    /// Whether something waits that was never tried.
+    pub(super) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Makes what came from the spool go at once: the destination is back.
+    pub(super) fn hurry_replays(&mut self) {
+        for ((due, key), job) in std::mem::take(&mut self.retry) {
+            let due = due.filter(|_| job.replayed.is_none());
+            self.retry.insert((due, key), job);
+        }
+    }
+
     /// Makes those below the mark go at once that wait for their time.
     pub(super) fn hurry(&mut self, mark: u64) {
         for ((due, key), job) in std::mem::take(&mut self.retry) {

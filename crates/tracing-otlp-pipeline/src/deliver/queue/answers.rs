@@ -39,7 +39,9 @@ impl Queue {
         let signal = out.job.request.signal;
         let job = &mut out.job;
         let records = job.request.records;
-        let gate = &mut state.lanes[signal as usize].gate;
+        let lane = &mut state.lanes[signal as usize];
+        let gate = &mut lane.gate;
+        let was_closed = gate.is_closed();
         let verdict = retry::judge(answer);
         let no_answer = matches!(answer, Answer::Unreachable(_) | Answer::TimedOut(_));
         if no_answer && !moment.online && !moment.closing {
@@ -50,6 +52,10 @@ impl Queue {
         }
         let mut events = gate.see(answer, verdict, now, out.probe, moment.closing);
         out.probe = false;
+        if !was_closed && gate.is_closed() {
+            // One of them may have asked in vain, and stands in front of all others on the disk.
+            lane.hurry_replays();
+        }
         if job.replayed.is_some() {
             let most = &mut state.replays[signal as usize].most;
             *most = match verdict {

@@ -37,7 +37,8 @@ impl Queue {
             return Welcome::No;
         }
         let open = |signal: &Signal| {
-            has_way(*signal) && state.lanes[*signal as usize].gate.welcomes_replay(now)
+            let lane = &state.lanes[*signal as usize];
+            has_way(*signal) && lane.gate.welcomes_replay(now, lane.has_fresh())
         };
         let mut signals: Vec<Signal> = Signal::ALL.into_iter().filter(open).collect();
         if signals.is_empty() {

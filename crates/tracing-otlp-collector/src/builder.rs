@@ -5,7 +5,9 @@
 use std::io;
 use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
 
+use crate::receive::ToOnward;
 use crate::{Capacity, Collector, Error, Files};
 
 /// The settings of a [`Collector`]; `Collector::builder()` makes one.
@@ -35,6 +37,7 @@ pub struct Builder {
     pub(crate) capacity: Capacity,
     pub(crate) keep_requests: bool,
     pub(crate) files: Option<Files>,
+    pub(crate) onward: Option<Arc<dyn ToOnward>>,
 }
 
 impl Builder {
@@ -49,6 +52,7 @@ impl Builder {
             capacity: Capacity::default(),
             keep_requests: false,
             files: None,
+            onward: None,
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::Site;
-use crate::receive::{Intake, ReceiverThread};
+use crate::receive::{Intake, Onward, ReceiverThread};
 use crate::retain::Store;
 use crate::retain::files::FileWriter;
 use crate::{
@@ -18,11 +18,13 @@ use crate::{
 
 /// A running OTLP receiver and the records it keeps.
 ///
-/// Dropping it closes the port and ends its thread within three seconds. What it kept can be read
-/// as long as the handle lives, also after [`shutdown`](Self::shutdown).
+/// Dropping it closes the port and ends its thread within three seconds; one that forwards then gives
+/// what is on its way there its time. What it kept can be read as long as the handle lives, also
+/// after [`shutdown`](Self::shutdown).
 pub struct Collector {
     store: Arc<Store>,
     receiver: ReceiverThread,
+    onward: Option<Arc<dyn Onward>>,
 }
 
 impl Collector {
@@ -61,7 +63,11 @@ impl Collector {
             Some(files) => Some(FileWriter::open(files, &store)?),
             None => None,
         };
-        let intake = Intake::new(Arc::clone(&store), builder.max_body, files);
+        let onward = match &builder.onward {
+            Some(onward) => Some(onward.start(&listening)?),
+            None => None,
+        };
+        let intake = Intake::new(Arc::clone(&store), builder.max_body, files, onward.clone());
         let site = Site::new(
             Arc::clone(&store),
             intake,
@@ -69,8 +75,12 @@ impl Collector {
             builder.origins.clone(),
             builder.hosts.clone(),
         );
-        let receiver = ReceiverThread::start(listeners, site)?;
-        Ok(Self { store, receiver })
+        let receiver = ReceiverThread::start(listeners, Arc::new(site))?;
+        Ok(Self {
+            store,
+            receiver,
+            onward,
+        })
     }
 
     /// The base URL for an exporter, such as `http://127.0.0.1:43567`, without a path.
@@ -195,13 +205,18 @@ impl Collector {
 
     /// Closes the port, lets requests in flight finish for one second, and ends the thread.
     ///
-    /// Calling it again does nothing. What was kept stays readable.
+    /// Where it forwards, it also gives what is on its way there its time
+    /// (`Forward::with_shutdown_deadline`). Calling it again does nothing. What was kept stays readable.
     ///
     /// # Errors
     ///
     /// When the thread is still busy after three seconds; it then ends on its own later.
     pub fn shutdown(&self) -> Result<(), Error> {
-        self.receiver.stop()
+        let stopped = self.receiver.stop();
+        if let Some(onward) = &self.onward {
+            onward.end();
+        }
+        stopped
     }
 }
 

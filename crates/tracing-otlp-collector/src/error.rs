@@ -37,6 +37,14 @@ enum Kind {
         waited: Duration,
         what: String,
     },
+    #[cfg_attr(
+        not(feature = "forward"),
+        expect(dead_code, reason = "nothing else can be set wrongly")
+    )]
+    Configuration {
+        message: String,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
     #[cfg(unix)]
     Process(crate::child::Fault),
 }
@@ -45,6 +53,11 @@ impl Error {
     /// Whether the time of a `wait_for…` ran out.
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind, Kind::Timeout { .. })
+    }
+
+    /// Whether a setting is wrong, so that trying again without changing it is pointless.
+    pub fn is_configuration(&self) -> bool {
+        matches!(self.kind, Kind::Configuration { .. })
     }
 
     /// Whether another program holds the port that was asked for.
@@ -103,6 +116,30 @@ impl Error {
         }
     }
 
+    #[cfg(feature = "forward")]
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Configuration {
+                message: message.into(),
+                source: None,
+            },
+        }
+    }
+
+    /// What the pipeline says about where it should send to.
+    #[cfg(feature = "forward")]
+    pub(crate) fn upstream(error: tracing_otlp_pipeline::Error) -> Self {
+        if error.is_configuration() {
+            return Self {
+                kind: Kind::Configuration {
+                    message: "the upstream cannot be used".to_owned(),
+                    source: Some(error.into()),
+                },
+            };
+        }
+        Self::start(io::Error::other(error))
+    }
+
     pub(crate) fn files(dir: PathBuf, source: io::Error) -> Self {
         Self {
             kind: Kind::Files { dir, source },
@@ -138,6 +175,7 @@ impl fmt::Display for Error {
                     dir.display()
                 )
             }
+            Kind::Configuration { message, .. } => f.write_str(message),
             Kind::Ended => f.write_str("the collector's thread ended before its time"),
             Kind::Stop { bound } => write!(f, "the collector did not stop within {bound:?}"),
             Kind::Timeout { waited, what } => write!(f, "waited {waited:?} for {what}"),
@@ -153,6 +191,7 @@ impl StdError for Error {
             Kind::Bind { source, .. } | Kind::Start { source } | Kind::Files { source, .. } => {
                 Some(source)
             }
+            Kind::Configuration { source, .. } => source.as_ref().map(|source| &**source as _),
             #[cfg(unix)]
             Kind::Process(fault) => fault.source().map(|source| source as _),
             Kind::Ended | Kind::Stop { .. } | Kind::Timeout { .. } => None,

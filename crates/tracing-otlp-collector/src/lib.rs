@@ -5,7 +5,8 @@
 //! that arrived, and [`TraceTree`] shows them to a person.
 //!
 //! One port speaks every form of OTLP: gRPC and HTTP, protobuf and JSON, plain, gzip, zstd and
-//! deflate. The collector has a thread and a runtime of its own, so it works from any runtime or
+//! deflate. With the feature `forward`, [`Forward`] sends everything on, and [`Proxy`] takes from those
+//! that nobody can trust. The collector has a thread and a runtime of its own, so it works from any runtime or
 //! none, and telemetry is suppressed there, so it never feeds on itself.
 //!
 //! # Examples
@@ -31,6 +32,8 @@ mod builder;
 mod child;
 mod collector;
 mod error;
+#[cfg(feature = "forward")]
+mod forward;
 mod otlp;
 mod query;
 mod receive;
@@ -46,9 +49,15 @@ pub use child::{
 };
 pub use collector::Collector;
 pub use error::Error;
+#[cfg(feature = "forward")]
+pub use forward::{Forward, Proxy, ProxyBuilder, RateLimit, SessionKeys, Upstream};
 pub use receive::{Protocol, Signal};
 pub use retain::{Capacity, Counts, Files, ReceivedRequest, Snapshot, StoredLog, StoredSpan};
 pub use show::TraceTree;
+
+/// How [`Forward`] delivers, as the pipeline has it.
+#[cfg(feature = "forward")]
+pub use tracing_otlp_pipeline::{Compression, DeliverySettings, Notice, SpoolSettings};
 
 /// The OTLP messages that [`StoredLog`] and [`StoredSpan`] hand out, as the official crate has them.
 pub use opentelemetry_proto::tonic as proto;

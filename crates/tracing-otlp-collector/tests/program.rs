@@ -435,3 +435,162 @@ fn it_ends_well_when_it_is_told_to() {
     assert_eq!(rest, "");
     assert!(Path::new(PROGRAM).exists());
 }
+
+const KEY: &str = "a-key-for-tests-of-32-characters";
+const SECRET: &str = "upstream-write-token-s3cret";
+
+#[test]
+fn what_is_received_is_forwarded_with_the_headers_of_the_environment() {
+    use tracing_otlp_collector::Collector;
+    let behind = Collector::builder().keep_requests(true).start().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+        .args([
+            "--forward",
+            &behind.endpoint(),
+            "--forward-header",
+            "x-tenant=blue",
+        ])
+        .args([
+            "--forward-protocol",
+            "grpc",
+            "--forward-compression",
+            "zstd",
+        ])
+        .env(
+            "TRACING_OTLP_COLLECTOR_FORWARD_SECRET_HEADERS",
+            format!("authorization=Bearer%20{SECRET}, x-key = {SECRET}"),
+        )
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut announced = String::new();
+    while !announced.contains("Viewer") {
+        assert!(said.read_line(&mut announced).unwrap() > 0, "{announced}");
+    }
+    let viewer = announced.lines().last().unwrap();
+    let to = viewer
+        .rsplit_once("http://")
+        .unwrap()
+        .1
+        .trim_end_matches('/');
+    fill(to.parse().unwrap());
+    behind.wait_for_logs(2, peer::PATIENCE).unwrap();
+    behind.wait_for_spans(1, peer::PATIENCE).unwrap();
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = format!("{announced}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains(SECRET), "{said}");
+    for request in behind.requests() {
+        assert_eq!(request.protocol().to_string(), "grpc");
+        assert_eq!(request.content_encoding(), Some("zstd"));
+        let expected = format!("Bearer {SECRET}");
+        assert_eq!(request.header("authorization"), Some(expected.as_str()));
+        assert_eq!(request.header("x-key"), Some(SECRET));
+        assert_eq!(request.header("x-tenant"), Some("blue"));
+    }
+}
+
+#[test]
+fn a_proxy_takes_the_tokens_that_the_program_makes() {
+    use tracing_otlp_collector::Collector;
+    let behind = Collector::builder().keep_requests(true).start().unwrap();
+    let old = "an-older-key-for-tests-of-32-chars";
+    let made = Command::new(PROGRAM)
+        .args([
+            "token",
+            "--session",
+            "s-1",
+            "--ttl",
+            "5m",
+            "--audience",
+            "telemetry",
+        ])
+        .env("TRACING_OTLP_PROXY_KEYS", old)
+        .output()
+        .unwrap();
+    let token = text(&made);
+    let mut child = Command::new(PROGRAM)
+        .args([
+            "proxy",
+            "--listen",
+            "127.0.0.1:0",
+            "--upstream",
+            &behind.endpoint(),
+        ])
+        .args([
+            "--audience",
+            "telemetry",
+            "--allow-origin",
+            "https://shop.example",
+        ])
+        .env("TRACING_OTLP_PROXY_KEYS", format!("{KEY},{old}"))
+        .env(
+            "TRACING_OTLP_PROXY_SECRET_HEADERS",
+            format!("authorization={SECRET}"),
+        )
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut announced = String::new();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    said.read_line(&mut announced).unwrap();
+    let address = announced.split("http://").nth(1).unwrap();
+    let to = address.split(' ').next().unwrap().parse().unwrap();
+    let ask = Ask::post("/v1/logs", JSON, records("web", &[json!({})]).to_string())
+        .with("origin", "https://shop.example");
+    assert_eq!(run(ask.send(to, Version::HTTP_11)).status, 401);
+    let ask = ask.with("authorization", &format!("Bearer {}", token.trim()));
+    assert_eq!(run(ask.send(to, Version::HTTP_11)).status, 200);
+    assert_eq!(behind.requests()[0].header("authorization"), Some(SECRET));
+    behind.shutdown().unwrap();
+    assert_eq!(run(ask.send(to, Version::HTTP_11)).status, 502);
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("cannot be used"), "{said}");
+    for secret in [SECRET, KEY, old, token.trim()] {
+        assert!(!said.contains(secret) && !announced.contains(secret));
+    }
+}
+
+#[test]
+fn secrets_on_the_command_line_and_missing_keys_are_refused() {
+    let refused = |args: &[&str]| {
+        let output = Command::new(PROGRAM)
+            .args(args)
+            .env_remove("TRACING_OTLP_PROXY_KEYS")
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!said.contains(SECRET), "{said}");
+        said
+    };
+    let header = format!("Authorization={SECRET}");
+    let url = "http://127.0.0.1:1";
+    let said = refused(&[
+        "--grpc",
+        "127.0.0.1:0",
+        "--http",
+        "127.0.0.1:0",
+        "--forward",
+        url,
+        // So that it ends in any case.
+        "--dir",
+        "/dev/null",
+        "--forward-header",
+        &header,
+    ]);
+    assert!(
+        said.contains("TRACING_OTLP_COLLECTOR_FORWARD_SECRET_HEADERS"),
+        "{said}"
+    );
+    let said = refused(&["proxy", "--upstream", url]);
+    assert!(said.contains("TRACING_OTLP_PROXY_KEYS"), "{said}");
+    let said = refused(&["token"]);
+    assert!(said.contains("TRACING_OTLP_PROXY_KEYS"), "{said}");
+}

@@ -43,6 +43,7 @@ mod layer;
 mod link;
 mod settings;
 mod span_layer;
+mod take;
 
 #[cfg(feature = "log")]
 pub use capture::log_records::{InstallLogBridgeError, LogBridge};

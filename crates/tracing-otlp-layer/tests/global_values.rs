@@ -71,6 +71,27 @@ fn a_value_that_logs_is_logged_and_does_not_hang() {
     );
 }
 
+/// Logs in the middle of its text.
+struct Interrupts;
+
+impl fmt::Debug for Interrupts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("before ")?;
+        info!(inner = ?"inner value", "inner {}", 1);
+        f.write_str("after")
+    }
+}
+
+#[test]
+fn a_value_that_logs_in_the_middle_of_its_text_keeps_it_whole() {
+    let rig = global();
+    info!(value = ?Interrupts, "interrupted {}", 2);
+    let inner = rig.record("inner 1");
+    assert_eq!(inner.text("inner").as_deref(), Some("\"inner value\""));
+    let outer = rig.record("interrupted 2");
+    assert_eq!(outer.text("value").as_deref(), Some("before after"));
+}
+
 /// A layer that formats a new span's fields before the trace layer sees it.
 struct Formats;
 

@@ -755,3 +755,42 @@ fn a_mebibyte_goes_through_whole_by_default() {
     rig.run(|| info!(long = long.as_str(), "long"));
     assert_eq!(rig.only().text("long").map(|s| s.len()), Some(1 << 20));
 }
+
+#[test]
+fn a_text_that_has_always_been_the_same_is_written_as_it_is_when_it_changes() {
+    let rig = Rig::default();
+    let says = |kind: &str| info!(kind, number = %kind.len(), "{kind}");
+    let said: Vec<&str> = [["same"; 10], ["other"; 10], ["same"; 10]].concat();
+    rig.run(|| said.iter().for_each(|kind| says(kind)));
+    let found: Vec<_> = rig
+        .records()
+        .iter()
+        .map(|record| (record.text("kind"), record.body_text().map(str::to_owned)))
+        .collect();
+    let expected: Vec<_> = said
+        .iter()
+        .map(|kind| (Some((*kind).to_owned()), Some((*kind).to_owned())))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn many_spans_open_at_once_are_told_apart() {
+    let rig = Rig::default();
+    let layer = rig.layer().with_span_fields(SpanFields::all());
+    rig.run_with(layer, || {
+        let spans: Vec<_> = (0..2000).map(|number| info_span!("span", number)).collect();
+        for span in spans.iter().step_by(7) {
+            info!(parent: span, "in one of many");
+        }
+        drop(spans);
+        let _again = info_span!("again").entered();
+        info!("in a new one");
+    });
+    let mut records = rig.records();
+    let last = records.pop();
+    assert!(last.is_some_and(|record| record.attr("number").is_none()));
+    for (record, number) in records.iter().zip((0..2000).step_by(7)) {
+        assert_eq!(record.attr("number"), Some(AnyValue::Int(number)));
+    }
+}

@@ -358,7 +358,7 @@ fn show(
 }
 
 /// Without its spool a pipeline delivers from memory: a disk is no reason not to start.
-fn open_spool(
+pub(crate) fn open_spool(
     settings: &SpoolSettings,
     signals: &[Signal],
     notifier: &Notifier,

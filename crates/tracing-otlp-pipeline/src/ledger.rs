@@ -97,6 +97,12 @@ impl SignalLedger {
         self.admitted.0.0[band as usize].fetch_add(1, AcqRel);
     }
 
+    /// Counts records that are let in together.
+    #[cfg(feature = "relay")]
+    pub(crate) fn admit_all(&self, records: &Tally) {
+        self.admitted.0.add(records);
+    }
+
     /// Counts a record of the pipeline itself, which is let in.
     pub(crate) fn admit_summary(&self, band: SeverityBand) {
         self.summaries.fetch_add(1, AcqRel);

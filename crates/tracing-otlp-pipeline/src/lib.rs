@@ -22,6 +22,7 @@
 //!
 //! - `grpc`, `tls`, `zstd` (default): what the names say.
 //! - `metrics`: `PipelineBuilder::with_meter_provider` shows the ledger as `otel.sdk.*` metrics.
+//! - `relay`: `Relay` and `Courier` deliver requests that somebody else has encoded, also metrics.
 //!
 //! # Examples
 //!
@@ -58,6 +59,8 @@ mod ledger;
 mod metrics;
 mod notice;
 mod pipeline;
+#[cfg(feature = "relay")]
+mod relay;
 mod report;
 mod settings;
 mod unwind;
@@ -80,6 +83,8 @@ pub use event::{BreakerState, DeliveryEvent};
 pub use ledger::{Counts, LossReason, SignalCounts, SourceCounts};
 pub use notice::Notice;
 pub use pipeline::Pipeline;
+#[cfg(feature = "relay")]
+pub use relay::{Courier, Parcel, Relay, RelayBuilder, Reply};
 pub use report::Report;
 pub use settings::{
     BatchSettings, BreakerSettings, Compression, DeliverySettings, Destination, Encoder, Protocol,

@@ -94,6 +94,12 @@ impl Names {
                 unit: "{span}",
                 processor: "batching_span_processor",
             },
+            // Nothing of ours batches them.
+            Signal::Metrics => Self {
+                noun: "metric_data_point",
+                unit: "{data_point}",
+                processor: "periodic_metric_reader",
+            },
         }
     }
 
@@ -167,6 +173,9 @@ fn exporter(meter: &Meter, names: &Names, look: &Look, destination: &Destination
     let kind = match (destination.protocol(), look.signal) {
         (Protocol::Grpc, Signal::Logs) => "otlp_grpc_log_exporter",
         (Protocol::Grpc, Signal::Traces) => "otlp_grpc_span_exporter",
+        (Protocol::Grpc, Signal::Metrics) => "otlp_grpc_metric_exporter",
+        (Protocol::HttpProtobuf, Signal::Metrics) => "otlp_http_metric_exporter",
+        (Protocol::HttpJson, Signal::Metrics) => "otlp_http_json_metric_exporter",
         (Protocol::HttpProtobuf, Signal::Logs) => "otlp_http_log_exporter",
         (Protocol::HttpProtobuf, Signal::Traces) => "otlp_http_span_exporter",
         (Protocol::HttpJson, Signal::Logs) => "otlp_http_json_log_exporter",

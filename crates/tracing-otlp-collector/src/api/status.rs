@@ -56,6 +56,10 @@ pub(super) fn status(site: &Site) -> Vec<u8> {
             files.end();
         }
     }
+    match site.intake.onward() {
+        None => object.member("forward").extend_from_slice(b"null"),
+        Some(onward) => onward.status(object.member("forward")),
+    }
     object.end();
     out
 }

@@ -36,10 +36,7 @@ pub(super) async fn read(
                 return Err(Refusal::too_large(limit));
             }
             if !held.grow(data.remaining()) {
-                return Err(Refusal::new(
-                    Reason::Unavailable,
-                    "too much is being received at the same time",
-                ));
+                return Err(Refusal::crowded());
             }
             whole.extend_from_slice(&data);
         }

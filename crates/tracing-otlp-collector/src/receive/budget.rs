@@ -14,7 +14,7 @@ pub(super) struct Budget {
 
 /// A part of the budget, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     used: Arc<AtomicUsize>,
     limit: usize,
     bytes: usize,

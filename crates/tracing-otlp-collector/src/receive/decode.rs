@@ -19,20 +19,41 @@ pub(crate) fn decode(
     bytes: Bytes,
     capacity: &Capacity,
 ) -> Result<Indexed, Refusal> {
-    let bad = |problem: String| {
-        Refusal::new(
-            Reason::Payload,
-            format!("body is not an OTLP {signal} request: {problem}"),
-        )
-    };
-    let bytes = match protocol {
+    let bytes = protobuf(signal, protocol, bytes)?;
+    let limit = capacity.worth_noting(signal, bytes.len());
+    index(signal, bytes, limit).map_err(|problem| bad(signal, &problem))
+}
+
+fn protobuf(signal: Signal, protocol: Protocol, bytes: Bytes) -> Result<Bytes, Refusal> {
+    match protocol {
         Protocol::HttpJson => from_json::convert(schema(signal), &bytes)
             .map(exact)
-            .map_err(bad)?,
-        Protocol::HttpProtobuf | Protocol::Grpc => bytes,
-    };
-    let limit = capacity.worth_noting(signal, bytes.len());
-    index(signal, bytes, limit).map_err(|problem| bad(problem.to_string()))
+            .map_err(|problem| bad(signal, &problem)),
+        Protocol::HttpProtobuf | Protocol::Grpc => Ok(bytes),
+    }
+}
+
+fn bad(signal: Signal, problem: &dyn std::fmt::Display) -> Refusal {
+    Refusal::new(
+        Reason::Payload,
+        format!("body is not an OTLP {signal} request: {problem}"),
+    )
+}
+
+/// Checks the bytes for somebody who does not keep them; gives them as protobuf, with the number of log
+/// records, spans or data points.
+#[cfg(feature = "forward")]
+pub(super) fn check(
+    signal: Signal,
+    protocol: Protocol,
+    bytes: Bytes,
+) -> Result<(Bytes, u64), Refusal> {
+    let bytes = protobuf(signal, protocol, bytes)?;
+    let counted = crate::retain::index::count(signal, &bytes);
+    match counted {
+        Ok(records) => Ok((bytes, records)),
+        Err(problem) => Err(bad(signal, &problem)),
+    }
 }
 
 /// The message that a request of this signal is.

@@ -74,7 +74,7 @@ async fn take_in(
     })
 }
 
-fn check(
+pub(super) fn check(
     parts: &Parts,
     format: Option<Format>,
 ) -> Result<(Signal, Format, Option<Encoding>), Refusal> {
@@ -102,14 +102,14 @@ fn check(
 
 /// The two content types of OTLP over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     Protobuf,
     Json,
 }
 
 impl Format {
     /// Parameters such as `; charset=utf-8` are ignored.
-    fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
         let media_type = value.split(';').next().unwrap_or(value).trim();
         if media_type.eq_ignore_ascii_case(PROTOBUF) {
@@ -121,7 +121,7 @@ impl Format {
         }
     }
 
-    fn protocol(self) -> Protocol {
+    pub(super) fn protocol(self) -> Protocol {
         match self {
             Self::Protobuf => Protocol::HttpProtobuf,
             Self::Json => Protocol::HttpJson,

@@ -1,4 +1,5 @@
-//! What every request goes through once its protocol is known: unpack, check, write, hand over, count.
+//! What every request goes through once its protocol is known: unpack, check, write, pass on, hand
+//! over, count.
 //!
 //! It stands between the two protocols and `retain`; both call it in the same way, so neither can
 //! forget a limit or a count.
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::budget::{Budget, Held};
+use super::onward::Onward;
 use super::refusal::{Reason, Refusal};
 use super::signal::{Protocol, Signal};
 use super::unpack::{Encoding, unpack};
@@ -22,6 +24,7 @@ pub(crate) struct Intake {
     store: Arc<Store>,
     max_body: usize,
     files: Option<FileWriter>,
+    onward: Option<Arc<dyn Onward>>,
     budget: Budget,
 }
 
@@ -39,11 +42,17 @@ pub(super) struct Arrived<'a> {
 }
 
 impl Intake {
-    pub(crate) fn new(store: Arc<Store>, max_body: usize, files: Option<FileWriter>) -> Self {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        max_body: usize,
+        files: Option<FileWriter>,
+        onward: Option<Arc<dyn Onward>>,
+    ) -> Self {
         Self {
             store,
             max_body,
             files,
+            onward,
             budget: Budget::new(max_body.saturating_mul(AT_ONCE)),
         }
     }
@@ -51,6 +60,11 @@ impl Intake {
     /// How the files are doing, if there are any.
     pub(crate) fn files(&self) -> Option<FilesStatus> {
         self.files.as_ref().map(FileWriter::status)
+    }
+
+    /// Who is given what was received too, if there is somebody.
+    pub(crate) fn onward(&self) -> Option<&dyn Onward> {
+        self.onward.as_deref()
     }
 
     /// The most bytes that a message may have.
@@ -101,6 +115,9 @@ impl Intake {
             .and_then(|indexed| self.write(&indexed).map(|()| indexed));
         match decoded {
             Ok(indexed) => {
+                if let Some(onward) = &self.onward {
+                    onward.pass(&indexed);
+                }
                 self.store.accept(indexed, request);
                 Ok(())
             }

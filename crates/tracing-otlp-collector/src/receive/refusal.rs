@@ -11,12 +11,12 @@ use crate::retain::rejected::Rejected;
 /// A refusal with the sentence its sender gets to read.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    pub(super) reason: Reason,
+    pub(crate) reason: Reason,
     pub(crate) message: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(crate) enum Reason {
     /// No signal lives at this path.
     UnknownPath,
     /// The path takes POST only.
@@ -68,6 +68,13 @@ impl Refusal {
         }
     }
 
+    pub(super) fn crowded() -> Self {
+        Self::new(
+            Reason::Unavailable,
+            "too much is being received at the same time",
+        )
+    }
+
     pub(super) fn too_large(limit: usize) -> Self {
         Self::new(
             Reason::TooLarge,
@@ -77,7 +84,7 @@ impl Refusal {
 }
 
 impl Reason {
-    pub(super) fn http_status(self) -> http::StatusCode {
+    pub(crate) fn http_status(self) -> http::StatusCode {
         use http::StatusCode as S;
         match self {
             Self::UnknownPath => S::NOT_FOUND,
@@ -93,7 +100,7 @@ impl Reason {
     ///
     /// Broken frames, unknown encodings and a second message are answered as gRPC's "Status codes
     /// and their use" lists them, bad payloads as OTLP asks.
-    pub(super) fn rpc_code(self) -> i32 {
+    pub(crate) fn rpc_code(self) -> i32 {
         match self {
             Self::ContentType | Self::Payload => INVALID_ARGUMENT,
             Self::UnknownPath | Self::Method | Self::Encoding | Self::Cardinality => UNIMPLEMENTED,

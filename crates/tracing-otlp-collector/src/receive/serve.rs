@@ -1,10 +1,10 @@
-//! Accepts connections and hands each request to its protocol.
+//! Accepts connections and hands each request to who answers it.
 //!
 //! It runs on the thread that `thread` starts. HTTP/1 and HTTP/2 share the port: the first bytes
 //! of a connection say which it is.
 
 use std::convert::Infallible;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -20,39 +20,56 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-
-use super::{grpc, http as otlp_http};
-use crate::api::{self, Site};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The body of every answer.
 pub(crate) type Answer = UnsyncBoxBody<Bytes, Infallible>;
 
+/// Who answers the requests of a port.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// How many connections may be open at once; more wait to be accepted.
+    const CONNECTIONS: usize;
+
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Answer>> + Send;
+
+    /// Answers that would never end by themselves have to end now.
+    fn stopping(&self) {}
+}
+
 /// Serves until `stop` is told or dropped, then gives requests in flight a second to finish.
-pub(super) async fn serve(
+pub(super) async fn serve<S: Service>(
     listeners: Vec<TcpListener>,
-    site: Arc<Site>,
+    service: Arc<S>,
     mut stop: oneshot::Receiver<()>,
 ) {
     let graceful = GracefulShutdown::new();
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new());
     builder.http2().timer(TokioTimer::new());
+    let seats = Arc::new(Semaphore::new(S::CONNECTIONS.min(Semaphore::MAX_PERMITS)));
     let mut turn = 0;
     loop {
+        let next = async {
+            let seat = Arc::clone(&seats).acquire_owned().await;
+            accept(&listeners, &mut turn)
+                .await
+                .map(|(stream, _)| (stream, seat.ok()))
+        };
         tokio::select! {
             biased;
             _ = &mut stop => break,
-            accepted = accept(&listeners, &mut turn) => match accepted {
-                Ok((stream, _)) => spawn(stream, &builder, &graceful, &site),
+            accepted = next => match accepted {
+                Ok((stream, seat)) => spawn(stream, seat, &builder, &graceful, &service),
                 // Out of file handles, or a peer that left at once: neither may end the collector.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
         }
     }
     drop(listeners);
-    // Streams would never end by themselves.
-    site.stopping.send_replace(true);
+    service.stopping();
     // Connections that need longer end with the runtime.
     let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
 }
@@ -77,18 +94,19 @@ async fn accept(
     .await
 }
 
-fn spawn(
+fn spawn<S: Service>(
     stream: TcpStream,
+    seat: Option<OwnedSemaphorePermit>,
     builder: &auto::Builder<TokioExecutor>,
     graceful: &GracefulShutdown,
-    site: &Arc<Site>,
+    service: &Arc<S>,
 ) {
     // Without it answers may wait for the peer's acknowledgement; that is all a failure costs.
     let _ = stream.set_nodelay(true);
-    let site = Arc::clone(site);
+    let service = Arc::clone(service);
     let service = service_fn(move |request| {
-        let site = Arc::clone(&site);
-        async move { Ok::<_, Infallible>(route(request, &site).await) }
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let connection = builder
         .serve_connection(TokioIo::new(stream), service)
@@ -97,17 +115,8 @@ fn spawn(
     tokio::spawn(async move {
         // How a connection ends is its peer's affair.
         let _ = connection.await;
+        drop(seat);
     });
-}
-
-async fn route(request: Request<Incoming>, site: &Arc<Site>) -> Response<Answer> {
-    if request.version() == Version::HTTP_2 && grpc::is_grpc(request.headers()) {
-        grpc::answer(request, &site.intake).await
-    } else if api::is_ours(request.method(), request.uri().path()) {
-        api::answer(request, site).await
-    } else {
-        otlp_http::answer(request, &site.intake).await
-    }
 }
 
 const GRACE: Duration = Duration::from_secs(1);

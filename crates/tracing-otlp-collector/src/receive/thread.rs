@@ -14,14 +14,13 @@ use opentelemetry::Context;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use super::serve::serve;
+use super::serve::{Service, serve};
 use crate::Error;
-use crate::api::Site;
 
 /// A handle on the thread; dropping it stops the thread.
 #[derive(Debug)]
 pub(crate) struct ReceiverThread {
-    site: Arc<Site>,
+    listening: Vec<SocketAddr>,
     running: Mutex<Option<Running>>,
 }
 
@@ -35,9 +34,12 @@ struct Running {
 
 impl ReceiverThread {
     /// Returns once the thread accepts connections on these ports.
-    pub(crate) fn start(listeners: Vec<TcpListener>, site: Site) -> Result<Self, Error> {
-        let site = Arc::new(site);
-        let for_thread = Arc::clone(&site);
+    pub(crate) fn start(
+        listeners: Vec<TcpListener>,
+        service: Arc<impl Service>,
+    ) -> Result<Self, Error> {
+        let addresses = listeners.iter().map(TcpListener::local_addr);
+        let listening = addresses.collect::<io::Result<_>>().map_err(Error::start)?;
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = mpsc::channel();
         let (ending, ended) = mpsc::channel::<()>();
@@ -45,7 +47,7 @@ impl ReceiverThread {
             .name(THREAD_NAME.to_owned())
             .spawn(move || {
                 let _ending = ending;
-                run(listeners, for_thread, stopped, &ready);
+                run(listeners, service, stopped, &ready);
             })
             .map_err(Error::start)?;
         is_ready
@@ -53,7 +55,7 @@ impl ReceiverThread {
             .map_err(|_| Error::ended())?
             .map_err(Error::start)?;
         Ok(Self {
-            site,
+            listening,
             running: Mutex::new(Some(Running {
                 stop,
                 ended,
@@ -64,7 +66,7 @@ impl ReceiverThread {
 
     /// What is listened on, in the order it was asked for.
     pub(crate) fn listening(&self) -> &[SocketAddr] {
-        &self.site.listening
+        &self.listening
     }
 
     /// Stops the thread and waits for its end, within a bound; does nothing the second time.
@@ -98,7 +100,7 @@ impl Drop for ReceiverThread {
 
 fn run(
     listeners: Vec<TcpListener>,
-    site: Arc<Site>,
+    service: Arc<impl Service>,
     stop: oneshot::Receiver<()>,
     ready: &mpsc::Sender<io::Result<()>>,
 ) {
@@ -128,7 +130,7 @@ fn run(
         match listeners {
             Ok(listeners) => {
                 let _ = ready.send(Ok(()));
-                serve(listeners, site, stop).await;
+                serve(listeners, service, stop).await;
             }
             Err(error) => {
                 let _ = ready.send(Err(error));

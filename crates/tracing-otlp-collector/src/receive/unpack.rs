@@ -53,7 +53,7 @@ impl Encoding {
 }
 
 /// What is told to senders that use another encoding.
-pub(super) const ACCEPTED: &str = "gzip, zstd, deflate, identity";
+pub(crate) const ACCEPTED: &str = "gzip, zstd, deflate, identity";
 
 /// Unpacks up to `limit` bytes; one more refuses the request.
 pub(super) fn unpack(

@@ -43,6 +43,16 @@ pub(crate) fn index(signal: Signal, bytes: Bytes, limit: usize) -> Result<Indexe
     Ok(Indexed { chunk, left_out })
 }
 
+/// Checks the bytes, and counts their log records, spans or data points.
+#[cfg(feature = "forward")]
+pub(crate) fn count(signal: Signal, bytes: &[u8]) -> Result<u64, Problem> {
+    let whole = Indexer::run(signal, bytes, 0, 0)?;
+    Ok(match signal {
+        Signal::Metrics => whole.points,
+        Signal::Logs | Signal::Traces => whole.items,
+    })
+}
+
 struct Indexer<'a> {
     signal: Signal,
     bytes: &'a [u8],

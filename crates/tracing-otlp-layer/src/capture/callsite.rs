@@ -17,7 +17,7 @@ use tracing_core::{Level, Metadata};
 use super::once_map::OnceMap;
 use crate::draft::keys::FieldFacts;
 use crate::guard;
-use crate::settings::Settings;
+use crate::settings::{Settings, UnsampledPolicy};
 
 /// Loggers kept for the targets of `log` records, which are not known at compile time. More
 /// targets than this share one logger each call, made and thrown away.
@@ -37,7 +37,10 @@ pub(crate) struct Facts<L> {
     pub(crate) module: Option<&'static str>,
     pub(crate) fields: FieldFacts,
     /// An event of the `log` crate's bridge: its facts stand in its fields.
+    #[cfg(feature = "log")]
     pub(crate) is_log: bool,
+    /// The logger can be asked whether it wants the event before anything else is known.
+    pub(crate) asks_first: bool,
 }
 
 /// Makes the logger of a scope; the provider is behind it.
@@ -96,7 +99,9 @@ impl<L> Callsites<L> {
             line: metadata.line().map(i64::from),
             module: metadata.module_path().filter(|module| *module != target),
             fields: FieldFacts::of(metadata.fields()),
+            #[cfg(feature = "log")]
             is_log: is_log(metadata),
+            asks_first: !is_log(metadata) && settings.unsampled != UnsampledPolicy::Drop,
         }
     }
 

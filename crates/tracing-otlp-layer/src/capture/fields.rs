@@ -13,9 +13,9 @@ use tracing_core::field::Visit;
 use super::constant::Constant;
 use super::interned::EVENT_NAMES;
 use super::kept::KeptFields;
-use super::span_facts::SpanFacts;
+use super::span_facts::{SpanFacts, SpanFieldFact};
 use super::text::Text;
-use crate::draft::keys::Meaning;
+use crate::draft::keys::{FieldFact, Meaning};
 use crate::draft::limits::prefix;
 use crate::draft::nested::Nested;
 use crate::draft::{Draft, UNWEIGHED, error};
@@ -25,128 +25,159 @@ use crate::settings::Limits;
 
 /// Where the visitor puts what it reads.
 pub(crate) trait Sink {
+    /// What is known of a field.
+    type Fact: Fact;
+
     fn limits(&self) -> &Limits;
 
-    /// Characters of text to keep for this field.
-    fn text_limit(&self, _: &Field) -> usize {
-        self.limits().value_length
-    }
+    /// `None` where the field is not wanted.
+    fn fact(&self, field: &Field) -> Option<Self::Fact>;
 
-    /// Is the field wanted at all? Asked before a value is formatted.
-    fn takes(&self, _: &Field) -> bool {
-        true
-    }
+    fn put_plain(&mut self, field: &Field, fact: Self::Fact, value: Plain);
 
-    /// What is known of the texts of this field.
-    fn constant(&self, _: &Field) -> Option<&Constant> {
-        None
-    }
+    /// A value that is neither plain nor a text.
+    fn put_nested(&mut self, field: &Field, fact: Self::Fact, value: AnyValue);
 
-    /// A value that is no text, and its bytes: none for a number, [`UNWEIGHED`] where it is nested.
-    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize);
-
-    fn put_text(&mut self, field: &Field, text: Text);
+    fn put_text(&mut self, field: &Field, fact: Self::Fact, text: Text);
 
     /// An error under its own field name; `text` is its message.
-    fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static));
+    fn put_error(
+        &mut self,
+        field: &Field,
+        fact: Self::Fact,
+        text: Text,
+        error: &(dyn Error + 'static),
+    );
+}
+
+/// A value that is the same size whatever it is, and needs no drop.
+#[derive(Clone, Copy)]
+pub(crate) enum Plain {
+    Int(i64),
+    Double(f64),
+    Boolean(bool),
+}
+
+impl From<Plain> for AnyValue {
+    #[inline]
+    fn from(value: Plain) -> Self {
+        match value {
+            Plain::Int(value) => Self::Int(value),
+            Plain::Double(value) => Self::Double(value),
+            Plain::Boolean(value) => Self::Boolean(value),
+        }
+    }
+}
+
+/// What to know of a field before its value is formatted.
+pub(crate) trait Fact: Copy {
+    /// Characters of text to keep.
+    fn limit(self, limits: &Limits) -> usize;
+
+    /// What is known of its texts.
+    fn constant(&self) -> &Constant;
 }
 
 /// Reads fields into a sink.
 pub(crate) struct Fields<S>(pub(crate) S);
 
 impl<S: Sink> Fields<S> {
-    #[inline]
-    fn put(&mut self, field: &Field, value: AnyValue) {
-        if self.0.takes(field) {
-            self.0.put(field, value, 0);
+    #[expect(
+        clippy::inline_always,
+        reason = "which kind of value it is, each caller knows"
+    )]
+    #[inline(always)]
+    fn put(&mut self, field: &Field, value: Plain) {
+        if let Some(fact) = self.0.fact(field) {
+            self.0.put_plain(field, fact, value);
         }
     }
 
     #[cold]
     fn put_decimal(&mut self, field: &Field, value: &dyn fmt::Display) {
-        if self.0.takes(field) {
-            self.0.put_text(field, Text::of(&value.to_string()));
+        if let Some(fact) = self.0.fact(field) {
+            self.0.put_text(field, fact, Text::of(&value.to_string()));
         }
     }
 }
 
 impl<S: Sink> Visit for Fields<S> {
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, AnyValue::Boolean(value));
+        self.put(field, Plain::Boolean(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, AnyValue::Int(value));
+        self.put(field, Plain::Int(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, AnyValue::Double(value));
+        self.put(field, Plain::Double(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Ok(value) => self.put(field, Plain::Int(value)),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Ok(value) => self.put(field, Plain::Int(value)),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
         match i64::try_from(value) {
-            Ok(value) => self.put(field, AnyValue::Int(value)),
+            Ok(value) => self.put(field, Plain::Int(value)),
             Err(_) => self.put_decimal(field, &value),
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if self.0.takes(field) {
-            let text = prefix(value, self.0.text_limit(field));
-            let text = Text::of_field(text, self.0.constant(field));
-            self.0.put_text(field, text);
+        if let Some(fact) = self.0.fact(field) {
+            let text = prefix(value, fact.limit(self.0.limits()));
+            let text = Text::of_field(text, Some(fact.constant()));
+            self.0.put_text(field, fact, text);
         }
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        if self.0.takes(field) {
-            let kept = &value[..value.len().min(self.0.text_limit(field))];
+        if let Some(fact) = self.0.fact(field) {
+            let kept = &value[..value.len().min(fact.limit(self.0.limits()))];
             let value = AnyValue::Bytes(Box::new(kept.to_vec()));
-            self.0.put(field, value, UNWEIGHED);
+            self.0.put_nested(field, fact, value);
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if !self.0.takes(field) {
+        let Some(fact) = self.0.fact(field) else {
             return;
-        }
+        };
         if let Some(Nested(tree)) = value.downcast_ref::<Nested>() {
             if let Some(value) = tree.to_any(self.0.limits()) {
-                self.0.put(field, value, UNWEIGHED);
+                self.0.put_nested(field, fact, value);
             }
             return;
         }
-        let text = Text::of(&error::message(value, self.0.text_limit(field)));
-        self.0.put_error(field, text, value);
+        let text = Text::of(&error::message(value, fact.limit(self.0.limits())));
+        self.0.put_error(field, fact, text, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if self.0.takes(field) {
-            let limit = self.0.text_limit(field);
-            let text = Text::of_debug(value, limit, self.0.constant(field));
-            self.0.put_text(field, text);
+        if let Some(fact) = self.0.fact(field) {
+            let limit = fact.limit(self.0.limits());
+            let text = Text::of_debug(value, limit, fact.constant());
+            self.0.put_text(field, fact, text);
         }
     }
 
     #[cfg(all(tracing_unstable, feature = "valuable"))]
     fn record_value(&mut self, field: &Field, value: valuable::Value<'_>) {
-        if !self.0.takes(field) {
+        let Some(fact) = self.0.fact(field) else {
             return;
-        }
+        };
         if let valuable::Value::Error(error) = value {
             return self.record_error(field, error);
         }
@@ -154,71 +185,129 @@ impl<S: Sink> Visit for Fields<S> {
             .unwrap_or_else(|| crate::draft::nested::Tree::Text(error::PANICKED.to_owned()))
             .to_any(self.0.limits());
         if let Some(value) = value {
-            self.0.put(field, value, UNWEIGHED);
+            self.0.put_nested(field, fact, value);
         }
     }
 }
 
 /// An event's fields go into the draft.
-impl<R: LogRecord> Sink for &mut Draft<'_, R> {
+impl<'a, R: LogRecord> Sink for Draft<'a, R> {
+    type Fact = &'a FieldFact;
+
+    #[inline]
     fn limits(&self) -> &Limits {
         self.limits
     }
 
     #[inline]
-    fn text_limit(&self, field: &Field) -> usize {
-        match self.fields.get(field) {
-            Some(fact) if fact.meaning == Meaning::Message => self.limits.body_length,
-            _ => self.limits.value_length,
+    fn fact(&self, field: &Field) -> Option<&'a FieldFact> {
+        // The facts are those of the field's call site: there is one for each.
+        self.fields.get(field)
+    }
+
+    #[expect(
+        clippy::inline_always,
+        reason = "which kind of value it is, each caller knows"
+    )]
+    #[inline(always)]
+    fn put_plain(&mut self, field: &Field, fact: &'a FieldFact, value: Plain) {
+        put(self, field, fact, value.into(), 0);
+    }
+
+    fn put_nested(&mut self, field: &Field, fact: &'a FieldFact, value: AnyValue) {
+        put(self, field, fact, value, UNWEIGHED);
+    }
+
+    #[expect(clippy::inline_always, reason = "many callers, of which two are hot")]
+    #[inline(always)]
+    fn put_text(&mut self, field: &Field, fact: &'a FieldFact, text: Text) {
+        let bytes = text.as_str().len();
+        if fact.meaning == Meaning::Message {
+            self.set_body(text.into_value(), bytes);
+        } else {
+            put(self, field, fact, text.into_value(), bytes);
+        }
+    }
+
+    fn put_error(
+        &mut self,
+        field: &Field,
+        fact: &'a FieldFact,
+        text: Text,
+        error: &(dyn Error + 'static),
+    ) {
+        error::describe(self, error, &text);
+        self.put_text(field, fact, text);
+    }
+}
+
+impl Fact for &FieldFact {
+    #[inline]
+    fn limit(self, limits: &Limits) -> usize {
+        match self.meaning {
+            Meaning::Message => limits.body_length,
+            _ => limits.value_length,
         }
     }
 
     #[inline]
-    fn constant(&self, field: &Field) -> Option<&Constant> {
-        self.fields.get(field).map(|fact| &fact.constant)
+    fn constant(&self) -> &Constant {
+        &self.constant
     }
+}
 
-    fn put_text(&mut self, field: &Field, text: Text) {
-        let bytes = text.as_str().len();
-        self.put(field, text.into_value(), bytes);
+#[expect(
+    clippy::inline_always,
+    reason = "each kind of value is made where the record takes it"
+)]
+#[inline(always)]
+fn put<R: LogRecord>(
+    draft: &mut Draft<'_, R>,
+    field: &Field,
+    fact: &FieldFact,
+    value: AnyValue,
+    bytes: usize,
+) {
+    if fact.meaning == Meaning::Attribute {
+        draft.add_field(field.index(), fact, value, bytes);
+    } else {
+        put_meaning(draft, field.index(), fact, value, bytes);
     }
+}
 
-    fn put(&mut self, field: &Field, value: AnyValue, bytes: usize) {
-        // The facts are those of the field's call site: there is one for each.
-        let fields = self.fields;
-        let Some(fact) = fields.get(field) else {
-            return;
-        };
-        match fact.meaning {
-            Meaning::Attribute => {}
-            Meaning::Message => return self.set_body(value, bytes),
-            Meaning::Error => {
-                if let AnyValue::String(text) = &value {
-                    self.error = Some(text.clone());
-                }
+/// A field that is no mere attribute.
+#[inline(never)]
+fn put_meaning<R: LogRecord>(
+    draft: &mut Draft<'_, R>,
+    index: usize,
+    fact: &FieldFact,
+    value: AnyValue,
+    bytes: usize,
+) {
+    match fact.meaning {
+        Meaning::Attribute => {}
+        Meaning::Message => return draft.set_body(value, bytes),
+        Meaning::Error => {
+            if let AnyValue::String(text) = &value {
+                draft.error = Some(text.clone());
             }
-            Meaning::EventName => {
-                if let AnyValue::String(name) = &value {
-                    if let Some(name) = EVENT_NAMES.intern(name.as_str()) {
-                        self.event_name = Some(name);
-                        return;
-                    }
-                }
-            }
-            Meaning::SeverityNumber => {
-                if let Some(severity) = severity(&value) {
-                    self.severity = Some(severity);
+        }
+        Meaning::EventName => {
+            if let AnyValue::String(name) = &value {
+                if let Some(name) = EVENT_NAMES.intern(name.as_str()) {
+                    draft.event_name = Some(name);
                     return;
                 }
             }
         }
-        self.set_field(field.index(), fact.name, fact.mark, value, bytes);
+        Meaning::SeverityNumber => {
+            if let Some(severity) = severity(&value) {
+                draft.severity = Some(severity);
+                return;
+            }
+        }
     }
-
-    fn put_error(&mut self, field: &Field, text: Text, error: &(dyn Error + 'static)) {
-        error::describe(self, error, &text);
-        self.put_text(field, text);
-    }
+    draft.add_field(index, fact, value, bytes);
 }
 
 fn severity(value: &AnyValue) -> Option<Severity> {
@@ -245,37 +334,56 @@ fn severity(value: &AnyValue) -> Option<Severity> {
 pub(crate) struct SpanSink<'a> {
     pub(crate) facts: &'a SpanFacts,
     pub(crate) limits: &'a Limits,
-    pub(crate) kept: KeptFields,
+    pub(crate) kept: &'a mut KeptFields,
 }
 
-impl Sink for SpanSink<'_> {
+impl<'a> Sink for SpanSink<'a> {
+    type Fact = &'a SpanFieldFact;
+
+    #[inline]
     fn limits(&self) -> &Limits {
         self.limits
     }
 
     #[inline]
-    fn takes(&self, field: &Field) -> bool {
-        self.facts.get(field.index()).is_some()
+    fn fact(&self, field: &Field) -> Option<&'a SpanFieldFact> {
+        self.facts.get(field.index())
     }
 
     #[inline]
-    fn constant(&self, field: &Field) -> Option<&Constant> {
-        self.facts.get(field.index()).map(|fact| &fact.constant)
-    }
-
-    fn put(&mut self, field: &Field, value: AnyValue, _: usize) {
+    fn put_plain(&mut self, field: &Field, _: &'a SpanFieldFact, value: Plain) {
         self.kept.put(self.facts, field.index(), value);
     }
 
-    fn put_text(&mut self, field: &Field, text: Text) {
-        match text {
-            Text::Static(text) => self.kept.put_static(self.facts, field.index(), text),
-            shared @ Text::Shared(_) => self.put(field, shared.into_value(), 0),
-        }
+    fn put_nested(&mut self, field: &Field, _: &'a SpanFieldFact, value: AnyValue) {
+        self.kept.put_nested(self.facts, field.index(), value);
+    }
+
+    #[inline]
+    fn put_text(&mut self, field: &Field, _: &'a SpanFieldFact, text: Text) {
+        self.kept.put_text(self.facts, field.index(), text);
     }
 
     /// The error stays the span's: its logs are not all exceptions.
-    fn put_error(&mut self, field: &Field, text: Text, _: &(dyn Error + 'static)) {
-        self.put_text(field, text);
+    fn put_error(
+        &mut self,
+        field: &Field,
+        fact: &'a SpanFieldFact,
+        text: Text,
+        _: &(dyn Error + 'static),
+    ) {
+        self.put_text(field, fact, text);
+    }
+}
+
+impl Fact for &SpanFieldFact {
+    #[inline]
+    fn limit(self, limits: &Limits) -> usize {
+        limits.value_length
+    }
+
+    #[inline]
+    fn constant(&self) -> &Constant {
+        &self.constant
     }
 }

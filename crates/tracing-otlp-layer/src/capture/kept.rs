@@ -4,9 +4,13 @@
 //! have an event: what is kept is small, costs nothing to drop where it can, and becomes keys and
 //! values only when a record wants them.
 
+use std::sync::Arc;
+
 use opentelemetry::logs::AnyValue;
 
+use super::fields::Plain;
 use super::span_facts::SpanFacts;
+use super::text::Text;
 use crate::draft::UNWEIGHED;
 
 /// A value, and the bytes of its text.
@@ -24,7 +28,8 @@ fn weighed(value: &AnyValue) -> (AnyValue, usize) {
 pub(crate) struct KeptFields {
     all: Vec<Kept>,
     /// Those that have to be dropped.
-    owned: Vec<AnyValue>,
+    texts: Vec<Arc<str>>,
+    nested: Vec<AnyValue>,
 }
 
 #[derive(Clone, Copy)]
@@ -36,33 +41,36 @@ struct Kept {
 
 #[derive(Clone, Copy)]
 enum Small {
-    Int(i64),
-    Double(f64),
-    Boolean(bool),
+    Plain(Plain),
     Static(&'static str),
-    /// An index.
-    Owned(usize),
+    /// Indices.
+    Shared(usize),
+    Nested(usize),
 }
 
 impl KeptFields {
     /// Keeps a value.
     #[inline]
-    pub(crate) fn put(&mut self, facts: &SpanFacts, field: usize, value: AnyValue) {
-        let value = match value {
-            AnyValue::Int(value) => Small::Int(value),
-            AnyValue::Double(value) => Small::Double(value),
-            AnyValue::Boolean(value) => Small::Boolean(value),
-            owned => {
-                self.owned.push(owned);
-                Small::Owned(self.owned.len() - 1)
-            }
-        };
+    pub(crate) fn put(&mut self, facts: &SpanFacts, field: usize, value: Plain) {
+        let value = Small::Plain(value);
+        self.put_small(facts, Kept { field, value });
+    }
+
+    pub(crate) fn put_nested(&mut self, facts: &SpanFacts, field: usize, value: AnyValue) {
+        self.nested.push(value);
+        let value = Small::Nested(self.nested.len() - 1);
         self.put_small(facts, Kept { field, value });
     }
 
     #[inline]
-    pub(crate) fn put_static(&mut self, facts: &SpanFacts, field: usize, text: &'static str) {
-        let value = Small::Static(text);
+    pub(crate) fn put_text(&mut self, facts: &SpanFacts, field: usize, text: Text) {
+        let value = match text {
+            Text::Static(text) => Small::Static(text),
+            Text::Shared(text) => {
+                self.texts.push(text);
+                Small::Shared(self.texts.len() - 1)
+            }
+        };
         self.put_small(facts, Kept { field, value });
     }
 
@@ -89,17 +97,20 @@ impl KeptFields {
     #[inline]
     fn value(&self, value: Small) -> (AnyValue, usize) {
         match value {
-            Small::Int(value) => (AnyValue::Int(value), 0),
-            Small::Double(value) => (AnyValue::Double(value), 0),
-            Small::Boolean(value) => (AnyValue::Boolean(value), 0),
+            Small::Plain(value) => (value.into(), 0),
             Small::Static(text) => (AnyValue::String(text.into()), text.len()),
-            Small::Owned(index) => weighed(&self.owned[index]),
+            Small::Shared(index) => {
+                let text = &self.texts[index];
+                (AnyValue::String(Arc::clone(text).into()), text.len())
+            }
+            Small::Nested(index) => weighed(&self.nested[index]),
         }
     }
 
     /// Room for so many values.
     pub(crate) fn capacity(&self) -> usize {
-        self.all.capacity().max(self.owned.capacity())
+        let owned = self.texts.capacity().max(self.nested.capacity());
+        self.all.capacity().max(owned)
     }
 
     pub(crate) fn reserve(&mut self, fields: usize) {
@@ -108,7 +119,8 @@ impl KeptFields {
 
     pub(crate) fn clear(&mut self) {
         self.all.clear();
-        self.owned.clear();
+        self.texts.clear();
+        self.nested.clear();
     }
 }
 

@@ -202,12 +202,12 @@ pub(crate) struct Place {
 }
 
 /// Reads an event of the bridge: `log.*` into the place, the rest into the draft.
-pub(crate) struct LogFields<'d, 'a, R> {
+pub(crate) struct LogFields<'a, R> {
     pub(crate) place: Place,
-    pub(crate) rest: Fields<&'d mut Draft<'a, R>>,
+    pub(crate) rest: Fields<Draft<'a, R>>,
 }
 
-impl<R: LogRecord> Visit for LogFields<'_, '_, R> {
+impl<R: LogRecord> Visit for LogFields<'_, R> {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
             "log.target" => self.place.target = Some(value.to_owned()),

@@ -4,7 +4,7 @@
 //! made, and shared. They are kept in a table of the layer's own: the registry's extensions cost more
 //! than all the rest, and another layer may hold their lock while a `Debug` of its logs.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -84,11 +84,12 @@ struct Part {
 }
 
 impl Part {
+    /// Returns what had the id before.
     fn put(&mut self, id: u64, node: Arc<Node>) -> Option<Arc<Node>> {
         match &mut self.first {
             None => {
                 self.first = Some((id, node));
-                None
+                self.take_other(id)
             }
             Some((known, old)) if *known == id => Some(std::mem::replace(old, node)),
             Some(_) => self.others.insert(id, node),
@@ -107,8 +108,16 @@ impl Part {
     fn take(&mut self, id: u64) -> Option<Arc<Node>> {
         match &self.first {
             Some((known, _)) if *known == id => self.first.take().map(|(_, node)| node),
-            _ => self.others.remove(&id),
+            _ => self.take_other(id),
         }
+    }
+
+    #[inline]
+    fn take_other(&mut self, id: u64) -> Option<Arc<Node>> {
+        if self.others.is_empty() {
+            return None;
+        }
+        self.others.remove(&id)
     }
 }
 
@@ -135,15 +144,13 @@ impl Spans {
         let mut node = spare().unwrap_or_default();
         // Nobody else has it yet.
         if let Some(node) = Arc::get_mut(&mut node) {
-            let mut reader = Fields(SpanSink {
+            node.fields.reserve(facts.wanted);
+            // User code (`Debug` of the values) runs under no lock.
+            attributes.record(&mut Fields(SpanSink {
                 facts,
                 limits: &settings.limits,
-                kept: std::mem::take(&mut node.fields),
-            });
-            reader.0.kept.reserve(facts.wanted);
-            // User code (`Debug` of the values) runs under no lock.
-            attributes.record(&mut reader);
-            node.fields = reader.0.kept;
+                kept: &mut node.fields,
+            }));
             node.name = metadata.name();
             node.facts = Some(Arc::clone(facts));
             node.parent = parent;
@@ -157,13 +164,13 @@ impl Spans {
     pub(crate) fn update(&self, values: &Record<'_>, id: &Id, settings: &Settings) {
         let Some(node) = self.node(id) else { return };
         let Some(facts) = &node.facts else { return };
-        let mut reader = Fields(SpanSink {
+        let mut kept = KeptFields::default();
+        values.record(&mut Fields(SpanSink {
             facts,
             limits: &settings.limits,
-            kept: KeptFields::default(),
-        });
-        values.record(&mut reader);
-        node.later().put_all(facts, &reader.0.kept);
+            kept: &mut kept,
+        }));
+        node.later().put_all(facts, &kept);
         node.has_later.store(true, Ordering::Release);
     }
 
@@ -303,8 +310,7 @@ struct Entered {
     layer: LayerId,
     id: Id,
     /// What is kept of it, once somebody has asked.
-    #[expect(clippy::option_option, reason = "not asked yet, and nothing kept")]
-    node: Option<Option<Arc<Node>>>,
+    node: OnceCell<Option<Arc<Node>>>,
 }
 
 thread_local! {
@@ -317,7 +323,7 @@ pub(crate) fn enter(layer: LayerId, id: Id) {
     // While the thread's storage is being torn down there is nothing to note any more.
     let _ = ENTERED.try_with(|entered| {
         if let Ok(mut entered) = entered.try_borrow_mut() {
-            let node = None;
+            let node = OnceCell::new();
             entered.push(Entered { layer, id, node });
         }
     });
@@ -347,17 +353,58 @@ pub(crate) fn current_id(layer: LayerId) -> Option<Id> {
 /// What is kept of the span this thread is in.
 pub(crate) fn current(layer: LayerId, spans: &Spans) -> Option<Arc<Node>> {
     with_current(layer, |entered| {
-        let node = &mut entered.node;
-        node.get_or_insert_with(|| spans.node(&entered.id)).clone()
+        let node = entered.node.get_or_init(|| spans.node(&entered.id));
+        node.clone()
     })
 }
 
-fn with_current<R>(layer: LayerId, f: impl FnOnce(&mut Entered) -> Option<R>) -> Option<R> {
+fn with_current<R>(layer: LayerId, f: impl FnOnce(&Entered) -> Option<R>) -> Option<R> {
     ENTERED
         .try_with(|entered| {
-            let mut entered = entered.try_borrow_mut().ok()?;
-            f(entered.iter_mut().rfind(|e| e.layer == layer)?)
+            let entered = entered.try_borrow().ok()?;
+            f(entered.iter().rfind(|e| e.layer == layer)?)
         })
         .ok()
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_keeps_every_span_until_it_is_taken() {
+        let mut part = Part::default();
+        let node = |name| {
+            Arc::new(Node {
+                name,
+                ..Node::default()
+            })
+        };
+        for (id, name) in [(1, "one"), (2, "two"), (3, "three")] {
+            assert!(part.put(id, node(name)).is_none());
+        }
+        assert!(
+            part.put(1, node("new"))
+                .is_some_and(|old| old.name == "one")
+        );
+        assert!(part.take(1).is_some_and(|node| node.name == "new"));
+        // A place is free now, and the others stay where they are.
+        assert!(part.put(4, node("four")).is_none());
+        for (id, name) in [(2, "two"), (3, "three"), (4, "four")] {
+            assert!(part.get(id).is_some_and(|node| node.name == name));
+            assert!(part.take(id).is_some_and(|node| node.name == name));
+            assert!(part.get(id).is_none() && part.take(id).is_none());
+        }
+        assert!(part.first.is_none() && part.others.is_empty());
+        // Nor does it keep two of one id, wherever they were.
+        assert!(part.put(5, node("five")).is_none());
+        assert!(part.put(6, node("six")).is_none());
+        assert!(part.take(5).is_some());
+        assert!(
+            part.put(6, node("new"))
+                .is_some_and(|old| old.name == "six")
+        );
+        assert!(part.take(6).is_some() && part.take(6).is_none());
+    }
 }

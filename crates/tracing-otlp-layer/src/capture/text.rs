@@ -4,7 +4,7 @@
 //! official batch processor clones every record into its queue; its size is known by then, so it is
 //! one allocation, and the buffer does not grow again for the next event.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::draft::limits::Bounded;
 use crate::guard;
 
 thread_local! {
-    /// Empty while it is in use: a `Debug` that logs has its own event formatted elsewhere.
-    static BUFFER: Cell<String> = const { Cell::new(String::new()) };
+    /// Borrowed while it is in use: a `Debug` that logs has its own event formatted elsewhere.
+    static BUFFER: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 /// What a thread keeps for the next text, in bytes.
@@ -64,25 +64,46 @@ impl Text {
     }
 
     /// The text of a value, cut at `limit` characters.
-    pub(crate) fn of_debug(value: &dyn fmt::Debug, limit: usize, known: Option<&Constant>) -> Self {
-        let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+    pub(crate) fn of_debug(value: &dyn fmt::Debug, limit: usize, known: &Constant) -> Self {
+        let through = |buffer: &mut String| Self::formatted(buffer, value, limit, known);
+        BUFFER
+            .try_with(|buffer| Some(through(&mut *buffer.try_borrow_mut().ok()?)))
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| Self::of_debug_apart(value, limit, known))
+    }
+
+    #[cold]
+    fn of_debug_apart(value: &dyn fmt::Debug, limit: usize, known: &Constant) -> Self {
+        Self::formatted(&mut String::new(), value, limit, known)
+    }
+
+    /// Formats a value in an empty buffer, and leaves it so.
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
+    fn formatted(
+        buffer: &mut String,
+        value: &dyn fmt::Debug,
+        limit: usize,
+        known: &Constant,
+    ) -> Self {
         // `Err` in here says that the limit was reached or that a Debug failed: what was written
         // until then stands.
         let done = if limit == usize::MAX {
             guard::formatting(|| write!(buffer, "{value:?}"))
         } else {
-            let mut text = Bounded::reusing(std::mem::take(&mut buffer), limit);
+            let mut text = Bounded::reusing(std::mem::take(buffer), limit);
             let done = guard::formatting(|| write!(text, "{value:?}"));
-            buffer = text.text;
+            *buffer = text.text;
             done
         };
         let found = match done {
-            Some(_) => Self::of_field(&buffer, known),
+            Some(_) => Self::of_field(buffer, Some(known)),
             None => Self::Static(PANICKED),
         };
-        if buffer.capacity() <= KEPT_CAPACITY {
-            buffer.clear();
-            let _ = BUFFER.try_with(|kept| kept.set(buffer));
+        buffer.clear();
+        if buffer.capacity() > KEPT_CAPACITY {
+            *buffer = String::new();
         }
         found
     }

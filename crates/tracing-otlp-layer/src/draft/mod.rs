@@ -20,7 +20,7 @@ use crate::capture::text::Text;
 use crate::guard::Weight;
 use crate::settings::Limits;
 use held::Held;
-use keys::{FieldFacts, Mark, Marks, OwnKey};
+use keys::{FieldFact, FieldFacts, Mark, Marks, OwnKey};
 
 /// One record in the making.
 pub(crate) struct Draft<'a, R> {
@@ -29,39 +29,30 @@ pub(crate) struct Draft<'a, R> {
     /// What is known of the call site's fields.
     pub(crate) fields: &'a FieldFacts,
     held: Option<Box<Held>>,
-    has_body: bool,
-    /// How many attributes there are, and what is needed to tell their keys: the marks of all, and
-    /// which of the call site's fields and of our own. Those of spans their nodes know.
-    attributes: usize,
+    /// So many attributes may still go into the record as they come; none where all is held.
+    room: usize,
+    /// What is needed to tell the keys that are there: the marks of all, and which of the call
+    /// site's fields and of our own. Those of spans their nodes know.
     marks: Marks,
     fields_here: u64,
     own_here: u16,
+    has_body: bool,
+    /// The first error of the event has already filled `exception.*`.
+    has_exception: bool,
     /// Bytes in the texts of body and attributes; [`UNWEIGHED`] where that is not known.
     text_bytes: usize,
     /// Attributes that the limits turned away.
-    dropped: u32,
+    pub(crate) dropped: u32,
     /// A name given by the `otel.event.name` field.
     pub(crate) event_name: Option<&'static str>,
     /// A number given by the `otel.severity_number` field.
     pub(crate) severity: Option<Severity>,
     /// The text of a field called `error`.
     pub(crate) error: Option<StringValue>,
-    /// The first error of the event has already filled `exception.*`.
-    has_exception: bool,
 }
 
 /// The bytes of a value that nobody has counted. Adding to it changes nothing.
 pub(crate) const UNWEIGHED: usize = usize::MAX;
-
-/// What there is to know of a finished record.
-pub(crate) struct Finished {
-    /// What it weighs, if everything in it was counted.
-    pub(crate) weight: Option<Weight>,
-    /// Attributes that the limits turned away.
-    pub(crate) dropped: u32,
-    pub(crate) event_name: Option<&'static str>,
-    pub(crate) severity: Option<Severity>,
-}
 
 impl<'a, R: LogRecord> Draft<'a, R> {
     #[inline]
@@ -72,28 +63,35 @@ impl<'a, R: LogRecord> Draft<'a, R> {
             limits,
             fields,
             held: must_hold.then(Box::default),
-            has_body: false,
-            attributes: 0,
+            room: if must_hold { 0 } else { limits.attributes },
             marks: Marks::default(),
             fields_here: 0,
             own_here: 0,
+            has_body: false,
+            has_exception: false,
             text_bytes: 0,
             dropped: 0,
             event_name: None,
             severity: None,
             error: None,
-            has_exception: false,
         }
+    }
+
+    /// What is filled.
+    pub(crate) fn record(&mut self) -> &mut R {
+        self.record
     }
 
     /// Holds everything to the end: keys will come that are not known now.
     #[cfg(feature = "log")]
     pub(crate) fn holding(mut self) -> Self {
         self.held = Some(Box::default());
+        self.room = 0;
         self
     }
 
     /// Sets the body; `bytes` are those of its text.
+    #[inline]
     pub(crate) fn set_body(&mut self, value: AnyValue, bytes: usize) {
         if std::mem::replace(&mut self.has_body, true) {
             self.text_bytes = UNWEIGHED;
@@ -105,31 +103,34 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         }
     }
 
-    /// Sets the attribute of a field, replacing an earlier value: within one source the latest
-    /// wins. `bytes` are those of a text, or 0, or [`UNWEIGHED`].
+    /// Takes the attribute of a field: within one source the latest wins. `bytes` are those of a
+    /// text, or 0, or [`UNWEIGHED`].
     #[expect(
         clippy::inline_always,
-        reason = "a call would copy key and value once more"
+        reason = "each kind of value is made where the record takes it"
     )]
     #[inline(always)]
-    pub(crate) fn set_field(
+    pub(crate) fn add_field(
         &mut self,
         index: usize,
-        name: &'static str,
-        mark: Mark,
+        fact: &FieldFact,
         value: AnyValue,
         bytes: usize,
     ) {
-        let key = Key::from_static_str(name);
-        if self.held.is_some() {
-            self.set(key, mark, value, bytes);
-        } else if self.push(key, mark, value, bytes) {
+        if self.room > 0 {
             self.fields_here |= 1 << (index % 64);
+            self.fill(Key::from_static_str(fact.name), fact.mark, value, bytes);
+        } else {
+            self.add_without_room(fact, value, bytes);
         }
     }
 
-    /// The same for any key; only while everything is held.
     #[inline(never)]
+    fn add_without_room(&mut self, fact: &FieldFact, value: AnyValue, bytes: usize) {
+        self.set(Key::from_static_str(fact.name), fact.mark, value, bytes);
+    }
+
+    /// Sets an attribute while everything is held, replacing an earlier value.
     pub(crate) fn set(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
         if self.marks.may_have(mark) {
             if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(key.as_str())) {
@@ -159,10 +160,14 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     }
 
     /// Adds a key of ours unless the event has it. Comes before what spans have.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "many callers, of which two are hot")]
+    #[inline(always)]
     pub(crate) fn add_own(&mut self, own: OwnKey, value: AnyValue, bytes: usize) {
-        let (key, mark) = (own.as_str(), Mark::of(own.as_str()));
-        if !self.has(key, mark) && self.push(Key::from_static_str(key), mark, value, bytes) {
+        let (key, mark) = (own.as_str(), own.mark());
+        if self.marks.may_have(mark) && self.looks_and_has(key) {
+            return;
+        }
+        if self.push(Key::from_static_str(key), mark, value, bytes) {
             self.own_here |= own.bit();
         }
     }
@@ -171,11 +176,6 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     pub(crate) fn add_own_text(&mut self, own: OwnKey, text: Text) {
         let bytes = text.as_str().len();
         self.add_own(own, text.into_value(), bytes);
-    }
-
-    #[inline]
-    fn has(&mut self, key: &str, mark: Mark) -> bool {
-        self.marks.may_have(mark) && self.looks_and_has(key)
     }
 
     #[cold]
@@ -193,32 +193,39 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     }
 
     /// Takes a new attribute if there is a place left.
-    #[expect(
-        clippy::inline_always,
-        reason = "a call would copy key and value once more"
-    )]
-    #[inline(always)]
+    #[inline]
     fn push(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) -> bool {
-        if self.attributes >= self.limits.attributes {
-            self.dropped = self.dropped.saturating_add(1);
-            return false;
+        if self.room > 0 {
+            self.fill(key, mark, value, bytes);
+            true
+        } else {
+            self.hold(key, mark, value, bytes)
         }
-        self.put(key, value);
-        self.marks.add(mark);
-        self.text_bytes = self.text_bytes.saturating_add(bytes);
-        true
     }
 
-    #[expect(
-        clippy::inline_always,
-        reason = "a call would copy key and value once more"
-    )]
-    #[inline(always)]
-    fn put(&mut self, key: Key, value: AnyValue) {
-        self.attributes += 1;
+    /// A new attribute goes into the record at once: there is room.
+    #[inline]
+    fn fill(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
+        self.room -= 1;
+        self.marks.add(mark);
+        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        self.record.add_attribute(key, value);
+    }
+
+    /// A new attribute waits with the others, or there is no place left for it.
+    #[inline(never)]
+    fn hold(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) -> bool {
         match &mut self.held {
-            None => fill(self.record, key, value),
-            Some(held) => held.attributes.push((key, value)),
+            Some(held) if held.attributes.len() < self.limits.attributes => {
+                self.marks.add(mark);
+                self.text_bytes = self.text_bytes.saturating_add(bytes);
+                held.attributes.push((key, value));
+                true
+            }
+            _ => {
+                self.dropped = self.dropped.saturating_add(1);
+                false
+            }
         }
     }
 
@@ -242,57 +249,51 @@ impl<'a, R: LogRecord> Draft<'a, R> {
 
     /// Applies what can only be judged when everything is there, and fills the record.
     #[inline]
-    pub(crate) fn finish(mut self) -> Finished {
-        if self.limits.record_bytes != usize::MAX {
-            self.fit();
-        }
-        if self.dropped > 0 {
-            self.tell_dropped();
-        }
-        let weight = Weight::of(self.attributes, self.text_bytes);
-        if let Some(held) = self.held {
-            if let Some(body) = held.body {
-                self.record.set_body(body);
-            }
-            for (key, value) in held.attributes {
-                fill(self.record, key, value);
-            }
-        }
-        Finished {
-            weight,
-            dropped: self.dropped,
-            event_name: self.event_name,
-            severity: self.severity,
+    pub(crate) fn finish(&mut self) {
+        if self.held.is_some() || self.dropped > 0 {
+            self.settle();
         }
     }
 
-    fn fit(&mut self) {
-        if let Some(held) = &mut self.held {
+    /// What the finished record weighs, if everything in it was counted.
+    #[inline]
+    pub(crate) fn weight(&self) -> Option<Weight> {
+        let attributes = self.limits.attributes.wrapping_sub(self.room);
+        Weight::of(attributes, self.text_bytes)
+    }
+
+    #[inline(never)]
+    fn settle(&mut self) {
+        const TELLS: &str = OwnKey::DroppedAttributesCount.as_str();
+        let Some(mut held) = self.held.take() else {
+            // Beyond the limits: it tells of them. No span has the key, and where the event has, it
+            // is held.
+            let dropped = AnyValue::Int(self.dropped.into());
+            self.record.add_attribute(TELLS, dropped);
+            // One more than had room.
+            self.room = self.room.wrapping_sub(1);
+            return;
+        };
+        if self.limits.record_bytes != usize::MAX {
             let dropped = limits::fit(&mut held.body, &mut held.attributes, self.limits);
             self.dropped = self.dropped.saturating_add(dropped);
             self.text_bytes = UNWEIGHED;
         }
-    }
-
-    #[cold]
-    fn tell_dropped(&mut self) {
-        // Beyond the limits: it tells of them. No span has the key, and where the event has, it is
-        // held.
-        const KEY: &str = OwnKey::DroppedAttributesCount.as_str();
-        let dropped = AnyValue::Int(self.dropped.into());
-        if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(KEY)) {
-            *slot = dropped;
-            self.text_bytes = UNWEIGHED;
-        } else {
-            self.put(Key::from_static_str(KEY), dropped);
+        if self.dropped > 0 {
+            let dropped = AnyValue::Int(self.dropped.into());
+            if let Some(slot) = held.slot(TELLS) {
+                *slot = dropped;
+                self.text_bytes = UNWEIGHED;
+            } else {
+                held.attributes.push((TELLS.into(), dropped));
+            }
         }
+        self.room = self.limits.attributes.wrapping_sub(held.attributes.len());
+        if let Some(body) = held.body {
+            self.record.set_body(body);
+        }
+        self.record.add_attributes(held.attributes);
     }
-}
-
-/// The one place where attributes enter a record: the SDK's part of it is compiled into here.
-#[inline(never)]
-fn fill<R: LogRecord>(record: &mut R, key: Key, value: AnyValue) {
-    record.add_attribute(key, value);
 }
 
 #[cfg(test)]
@@ -301,6 +302,11 @@ mod tests {
     use opentelemetry_sdk::logs::{SdkLogRecord, SdkLoggerProvider};
 
     use super::*;
+
+    struct Finished {
+        weight: Option<Weight>,
+        dropped: u32,
+    }
 
     fn int(value: i64) -> AnyValue {
         AnyValue::Int(value)
@@ -316,7 +322,9 @@ mod tests {
         let fields = FieldFacts::default();
         let mut draft = Draft::new(&mut record, limits, &fields);
         work(&mut draft);
-        let finished = draft.finish();
+        draft.finish();
+        let (weight, dropped) = (draft.weight(), draft.dropped);
+        let finished = Finished { weight, dropped };
         let attributes = record
             .attributes_iter()
             .map(|(key, value)| (key.to_string(), value.clone()))
@@ -352,10 +360,19 @@ mod tests {
         assert_eq!(finished.weight, None);
     }
 
+    /// Keys that have the mark of another, all with the same text every time.
+    fn with_mark_of(key: &str) -> impl Iterator<Item = &'static str> {
+        let mark = Mark::of(key);
+        (0..10_000)
+            .map(|number| format!("key{number}"))
+            .filter(move |key| Mark::of(key) == mark)
+            .map(|key| &*Box::leak(key.into_boxed_str()))
+    }
+
     #[test]
     fn keys_with_the_same_mark_are_told_apart() {
-        // The same length, and the same bytes where the mark looks.
-        assert_eq!(Mark::of("a1b1c"), Mark::of("a2b2c"));
+        let keys: Vec<_> = with_mark_of("code.file.path").take(4).collect();
+        let [a, b, c, d] = keys[..] else { panic!() };
         for limits in [
             Limits::default(),
             Limits::default().with_record_bytes(10_000),
@@ -363,12 +380,13 @@ mod tests {
             let (attributes, _) = drafted(&limits, |draft| {
                 draft.add_own(OwnKey::File, int(1), 0);
                 add(draft, OwnKey::File.as_str(), 2);
-                add(draft, "a1b1c", 3);
-                add(draft, "a2b2c", 4);
-                let key = Key::from_static_str("a3b3c");
-                draft.add(&key, Mark::of("a3b3c"), || (int(5), 0), || true);
+                add(draft, a, 3);
+                add(draft, b, 4);
+                let key = Key::from_static_str(c);
+                draft.add(&key, Mark::of(c), || (int(5), 0), || true);
+                add(draft, d, 6);
             });
-            let expected = [("code.file.path", 1), ("a1b1c", 3), ("a2b2c", 4)];
+            let expected = [("code.file.path", 1), (a, 3), (b, 4), (d, 6)];
             assert_eq!(attributes, pairs(&expected));
         }
     }
@@ -402,6 +420,25 @@ mod tests {
         });
         assert_eq!(finished.dropped, 1);
         let expected = [("a", 3), ("otel.dropped_attributes_count", 1)];
+        assert_eq!(attributes, pairs(&expected));
+    }
+
+    #[test]
+    fn a_record_filled_as_attributes_come_tells_what_it_had_no_room_for() {
+        let limits = Limits::default().with_attribute_count(2);
+        let (attributes, finished) = drafted(&limits, |draft| {
+            draft.add_own(OwnKey::Line, int(1), 0);
+            for key in ["a", "b", "c"] {
+                add(draft, key, 2);
+            }
+        });
+        assert_eq!(finished.dropped, 2);
+        assert_eq!(finished.weight.unwrap().attributes, 3);
+        let expected = [
+            ("code.line.number", 1),
+            ("a", 2),
+            ("otel.dropped_attributes_count", 2),
+        ];
         assert_eq!(attributes, pairs(&expected));
     }
 }

@@ -58,6 +58,8 @@ pub(super) fn cut(
                 .flat_map(|scope| &mut scope.spans);
             spans.next()
         }),
+        // A data point has nothing long in it that could go.
+        Signal::Metrics => return Ok(None),
     }?;
     // Where there is next to nothing to cut, the mark may take more than that.
     let shorter = shorter.filter(|shorter| shorter.len() < before);

@@ -39,6 +39,9 @@ mod tests;
 pub(crate) mod thread;
 mod watch;
 
+#[cfg(feature = "relay")]
+pub(crate) use retry::{Verdict, judge};
+
 /// A point in time that cannot overflow: nobody waits for a year.
 fn later(now: Instant, wait: Duration) -> Instant {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

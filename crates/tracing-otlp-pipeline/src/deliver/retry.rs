@@ -15,7 +15,7 @@ use crate::{
 
 /// What an answer means for its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It was taken, but for so many records.
     Taken { rejected: u64 },
     /// It may be sent again, not before the destination wants it.
@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 }
 
 /// The verdict on an answer.
-pub(super) fn judge(answer: &Answer) -> Verdict {
+pub(crate) fn judge(answer: &Answer) -> Verdict {
     match answer {
         Answer::Accepted { rejected, .. } => Verdict::Taken {
             rejected: *rejected,

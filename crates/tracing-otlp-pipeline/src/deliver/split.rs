@@ -3,6 +3,9 @@
 //! Part of `deliver`, behind an answer that calls for smaller requests, or before sending when the
 //! destination's limit is known.
 
+#[cfg(feature = "relay")]
+mod metrics;
+
 use bytes::Bytes;
 use opentelemetry_proto::tonic::{
     collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
@@ -82,6 +85,10 @@ fn split(signal: Signal, plain: Bytes) -> Result<Option<(Bytes, Bytes, Tally)>, 
                 (half as u64).into(),
             )))
         }
+        #[cfg(feature = "relay")]
+        Signal::Metrics => metrics::split(plain),
+        #[cfg(not(feature = "relay"))]
+        Signal::Metrics => Ok(None),
     }
 }
 

@@ -7,6 +7,9 @@
 //! hex, enums as numbers; and of the proto3 JSON mapping: 64-bit integers as strings, bytes in
 //! base64, doubles that JSON lacks as `"NaN"`, `"Infinity"` and `"-Infinity"`, defaults left out.
 
+#[cfg(feature = "relay")]
+mod metrics;
+
 use base64::Engine as _;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::{
@@ -39,6 +42,10 @@ pub(super) fn encode(signal: Signal, protobuf: Bytes) -> Result<Out, String> {
                 o.list("resourceSpans", &request.resource_spans, resource_spans);
             });
         }
+        #[cfg(feature = "relay")]
+        Signal::Metrics => metrics::encode(protobuf, &mut out).map_err(failed)?,
+        #[cfg(not(feature = "relay"))]
+        Signal::Metrics => return Err("metrics need the feature \"relay\"".to_owned()),
     }
     Ok(out)
 }

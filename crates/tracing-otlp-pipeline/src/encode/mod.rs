@@ -154,6 +154,21 @@ impl Shape {
     /// It may come out larger than a request may be: whoever sends it looks.
     pub(crate) fn fit(&self, message: Bytes, records: impl Into<Tally>) -> Result<Request, String> {
         let encoding = compress::recognise(&message);
+        self.refit(message, encoding, records.into())
+    }
+
+    /// The same for a message that is not compressed, whatever a stranger made it look like.
+    #[cfg(feature = "relay")]
+    pub(crate) fn fit_plain(&self, message: Bytes, records: Tally) -> Result<Request, String> {
+        self.refit(message, None, records)
+    }
+
+    fn refit(
+        &self,
+        message: Bytes,
+        encoding: Option<&'static str>,
+        records: Tally,
+    ) -> Result<Request, String> {
         let mut compression = self.compression;
         let mut source = None;
         let mut body = message;
@@ -171,7 +186,7 @@ impl Shape {
         if self.protocol == Protocol::Grpc {
             body = frame(&body, compression)?;
         }
-        Ok(self.request(body, compression, source, records.into()))
+        Ok(self.request(body, compression, source, records))
     }
 
     fn request(

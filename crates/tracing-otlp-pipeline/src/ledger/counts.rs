@@ -291,6 +291,11 @@ impl Counts {
         self.signal(Signal::Traces)
     }
 
+    /// The counts of data points; only a relay has some.
+    pub fn metrics(&self) -> &SignalCounts {
+        self.signal(Signal::Metrics)
+    }
+
     /// The counts of one signal.
     pub fn signal(&self, signal: Signal) -> &SignalCounts {
         &self.signals[signal as usize]
@@ -306,13 +311,23 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let traces = Some(self.traces()).filter(|traces| traces.emitted() + traces.recovered() > 0);
         if f.alternate() {
             write!(f, "logs{:#}", self.logs())?;
-            return traces.map_or(Ok(()), |traces| write!(f, "\nspans{traces:#}"));
+        } else {
+            write!(f, "logs: {}", self.logs())?;
         }
-        write!(f, "logs: {}", self.logs())?;
-        traces.map_or(Ok(()), |traces| write!(f, "; spans: {traces}"))
+        let others = [("spans", self.traces()), ("data points", self.metrics())];
+        for (name, counts) in others {
+            if counts.emitted() + counts.recovered() == 0 {
+                continue;
+            }
+            if f.alternate() {
+                write!(f, "\n{name}{counts:#}")?;
+            } else {
+                write!(f, "; {name}: {counts}")?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -65,7 +65,8 @@ impl Destination {
         Self::parse(signal, url, Path::Full)
     }
 
-    /// A destination below a base URL, to which OTLP/HTTP appends `/v1/logs` or `/v1/traces`.
+    /// A destination below a base URL, to which OTLP/HTTP appends `/v1/logs`, `/v1/traces` or
+    /// `/v1/metrics`.
     ///
     /// This is the meaning of `OTEL_EXPORTER_OTLP_ENDPOINT`. gRPC appends the path of the method
     /// instead, and accepts `host:port` without a scheme as `http`.

@@ -23,17 +23,20 @@ pub enum Signal {
     Logs,
     /// Spans.
     Traces,
+    /// Data points. The pipeline makes none; a relay (feature `relay`) passes them on.
+    Metrics,
 }
 
 impl Signal {
     /// Every signal.
-    pub const ALL: [Self; 2] = [Self::Logs, Self::Traces];
+    pub const ALL: [Self; 3] = [Self::Logs, Self::Traces, Self::Metrics];
 
-    /// The name used in settings and reports: `logs` or `traces`.
+    /// The name used in settings and reports: `logs`, `traces` or `metrics`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Logs => "logs",
             Self::Traces => "traces",
+            Self::Metrics => "metrics",
         }
     }
 
@@ -42,6 +45,7 @@ impl Signal {
         match self {
             Self::Logs => "/v1/logs",
             Self::Traces => "/v1/traces",
+            Self::Metrics => "/v1/metrics",
         }
     }
 
@@ -50,6 +54,7 @@ impl Signal {
         match self {
             Self::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
             Self::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Self::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         }
     }
 }

@@ -107,7 +107,7 @@ pub(super) fn partial_success(body: &[u8]) -> Answer {
 pub(super) fn partial_success_json(body: &[u8]) -> Answer {
     let response: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let partial = &response["partialSuccess"];
-    let rejected = ["rejectedLogRecords", "rejectedSpans"]
+    let rejected = ["rejectedLogRecords", "rejectedSpans", "rejectedDataPoints"]
         .into_iter()
         .find_map(|name| match &partial[name] {
             serde_json::Value::Number(number) => number.as_i64(),
@@ -151,6 +151,7 @@ mod tests {
             r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"no"}}"#,
             r#"{"partialSuccess":{"rejectedLogRecords":3,"errorMessage":"no"}}"#,
             r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"no"},"more":[]}"#,
+            r#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"no"}}"#,
         ] {
             assert_eq!(
                 partial_success_json(body.as_bytes()),

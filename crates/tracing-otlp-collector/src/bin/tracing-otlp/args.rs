@@ -1,10 +1,12 @@
 //! What can be asked for on the command line, and by environment variables of the same names.
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing_otlp_collector::{Compression, Protocol};
 
 /// A local place for OpenTelemetry logs, traces and metrics: receives, keeps and shows them.
 ///
@@ -21,7 +23,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Receive, keep and show (the default).
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Print log records, oldest first.
     Logs(Logs),
     /// List traces, the newest activity first.
@@ -34,6 +36,11 @@ pub(crate) enum Command {
     Import(Import),
     /// Write kept log records or spans as OTLP/JSON lines.
     Export(Export),
+    /// Take OTLP from browsers and other untrusted clients, and send it on with credentials that they
+    /// must not have.
+    Proxy(Box<Proxy>),
+    /// Make a session token for the proxy.
+    Token(Token),
 }
 
 #[derive(Clone, Debug, Parser)]
@@ -107,6 +114,179 @@ pub(crate) struct Serve {
         env = "TRACING_OTLP_COLLECTOR_ALLOW_HOST"
     )]
     pub(crate) allow_host: Vec<String>,
+    /// Send everything on to this OTLP endpoint too. Secret headers come from
+    /// `TRACING_OTLP_COLLECTOR_FORWARD_SECRET_HEADERS` (name=value,…).
+    // A URL may hold a password, and help is shown to anybody.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TRACING_OTLP_COLLECTOR_FORWARD",
+        hide_env_values = true
+    )]
+    pub(crate) forward: Option<String>,
+    /// How to speak to that endpoint.
+    #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = ProtocolArg::HttpProtobuf,
+          env = "TRACING_OTLP_COLLECTOR_FORWARD_PROTOCOL")]
+    pub(crate) forward_protocol: ProtocolArg,
+    /// How to compress what goes there.
+    #[arg(long, value_name = "COMPRESSION", value_enum, default_value_t = CompressionArg::Gzip,
+          env = "TRACING_OTLP_COLLECTOR_FORWARD_COMPRESSION")]
+    pub(crate) forward_compression: CompressionArg,
+    /// One more header for that endpoint, if it is no secret; may be given several times.
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        value_delimiter = ',',
+        env = "TRACING_OTLP_COLLECTOR_FORWARD_HEADER"
+    )]
+    pub(crate) forward_header: Vec<String>,
+    /// How long that endpoint may take for an answer.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration,
+          env = "TRACING_OTLP_COLLECTOR_FORWARD_TIMEOUT")]
+    pub(crate) forward_timeout: Duration,
+    /// Keep in this directory what cannot be sent on yet, also through the end of the process.
+    #[arg(long, value_name = "DIR", env = "TRACING_OTLP_COLLECTOR_FORWARD_SPOOL")]
+    pub(crate) forward_spool: Option<PathBuf>,
+}
+
+/// A proxy for clients that cannot be trusted.
+#[derive(Clone, Debug, Parser)]
+pub(crate) struct Proxy {
+    /// The OTLP endpoint to send to. Secret headers come from `TRACING_OTLP_PROXY_SECRET_HEADERS`
+    /// (name=value,…), and the keys of session tokens from `TRACING_OTLP_PROXY_KEYS` (at least 32
+    /// characters each, separated by commas; the first signs).
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "TRACING_OTLP_PROXY_UPSTREAM",
+        hide_env_values = true
+    )]
+    pub(crate) upstream: String,
+    /// Where to listen.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:4319",
+        env = "TRACING_OTLP_PROXY_LISTEN"
+    )]
+    pub(crate) listen: SocketAddr,
+    /// How to speak to the upstream.
+    #[arg(long, value_name = "PROTOCOL", value_enum, default_value_t = ProtocolArg::HttpProtobuf,
+          env = "TRACING_OTLP_PROXY_PROTOCOL")]
+    pub(crate) protocol: ProtocolArg,
+    /// How to compress what goes there.
+    #[arg(long, value_name = "COMPRESSION", value_enum, default_value_t = CompressionArg::Gzip,
+          env = "TRACING_OTLP_PROXY_COMPRESSION")]
+    pub(crate) compression: CompressionArg,
+    /// One more header for the upstream, if it is no secret; may be given several times.
+    #[arg(
+        long,
+        value_name = "NAME=VALUE",
+        value_delimiter = ',',
+        env = "TRACING_OTLP_PROXY_HEADER"
+    )]
+    pub(crate) header: Vec<String>,
+    /// How long the upstream may take for an answer, before the client is told 504.
+    #[arg(long, value_name = "DURATION", default_value = "8s", value_parser = duration,
+          env = "TRACING_OTLP_PROXY_TIMEOUT")]
+    pub(crate) timeout: Duration,
+    /// An origin whose web pages may send; may be given several times.
+    #[arg(
+        long,
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        env = "TRACING_OTLP_PROXY_ALLOW_ORIGIN"
+    )]
+    pub(crate) allow_origin: Vec<String>,
+    /// Whom session tokens have to be for; without it they must be for nobody in particular.
+    #[arg(long, value_name = "AUDIENCE", env = "TRACING_OTLP_PROXY_AUDIENCE")]
+    pub(crate) audience: Option<String>,
+    /// The longest request that is accepted, packed and unpacked.
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size,
+          env = "TRACING_OTLP_PROXY_MAX_BODY")]
+    pub(crate) max_body: usize,
+    /// How many requests a second a session may send.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "10",
+        env = "TRACING_OTLP_PROXY_REQUESTS"
+    )]
+    pub(crate) requests: NonZeroU32,
+    /// How many of them at once.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "20",
+        env = "TRACING_OTLP_PROXY_REQUEST_BURST"
+    )]
+    pub(crate) request_burst: NonZeroU32,
+    /// How many bytes a second a session may send, counted unpacked.
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size,
+          env = "TRACING_OTLP_PROXY_BYTES")]
+    pub(crate) bytes: usize,
+    /// How many of them at once.
+    #[arg(long, value_name = "SIZE", default_value = "2MiB", value_parser = size,
+          env = "TRACING_OTLP_PROXY_BYTE_BURST")]
+    pub(crate) byte_burst: usize,
+    /// How many sessions to remember the rates of.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "100000",
+        env = "TRACING_OTLP_PROXY_SESSIONS"
+    )]
+    pub(crate) sessions: NonZeroUsize,
+}
+
+#[derive(Clone, Debug, Parser)]
+pub(crate) struct Token {
+    /// The session that the token is for. The key comes from `TRACING_OTLP_PROXY_KEYS`.
+    #[arg(long, value_name = "NAME", default_value = "development")]
+    pub(crate) session: String,
+    /// How long it is good for.
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(crate) ttl: Duration,
+    /// Whom it is for, where the proxy wants that.
+    #[arg(long, value_name = "AUDIENCE", env = "TRACING_OTLP_PROXY_AUDIENCE")]
+    pub(crate) audience: Option<String>,
+}
+
+/// The protocols, as `OTEL_EXPORTER_OTLP_PROTOCOL` spells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProtocolArg {
+    #[value(name = "http/protobuf")]
+    HttpProtobuf,
+    #[value(name = "http/json")]
+    HttpJson,
+    Grpc,
+}
+
+impl From<ProtocolArg> for Protocol {
+    fn from(arg: ProtocolArg) -> Self {
+        match arg {
+            ProtocolArg::HttpProtobuf => Self::HttpProtobuf,
+            ProtocolArg::HttpJson => Self::HttpJson,
+            ProtocolArg::Grpc => Self::Grpc,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressionArg {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl From<CompressionArg> for Compression {
+    fn from(arg: CompressionArg) -> Self {
+        match arg {
+            CompressionArg::None => Self::None,
+            CompressionArg::Gzip => Self::Gzip,
+            CompressionArg::Zstd => Self::Zstd,
+        }
+    }
 }
 
 /// Which collector to ask.

@@ -1,4 +1,4 @@
-//! The collector as a program: receive, look, follow, import, export.
+//! The collector as a program: receive, look, follow, import, export, forward.
 //!
 //! `args` says what can be asked for. `serve` runs the collector of the library; the other commands
 //! are clients of its API, wherever it runs.
@@ -12,8 +12,10 @@ mod import;
 mod logs;
 mod out;
 mod paint;
+mod proxy;
 mod serve;
 mod traces;
+mod upstream;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,8 @@ fn main() -> ExitCode {
         Some(Command::Audit(audit)) => traces::audit(&audit),
         Some(Command::Import(import)) => import::run(&import),
         Some(Command::Export(export)) => export::run(&export),
+        Some(Command::Proxy(proxy)) => proxy::run(&proxy),
+        Some(Command::Token(token)) => proxy::token(&token),
     };
     match done {
         Ok(code) => code,

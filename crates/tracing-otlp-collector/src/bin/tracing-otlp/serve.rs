@@ -4,10 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tracing_otlp_collector::{Capacity, Collector, Files};
+use tracing_otlp_collector::{
+    Capacity, Collector, DeliverySettings, Files, Forward, SpoolSettings, Upstream,
+};
 
 use crate::args::Serve;
 use crate::out::{Trouble, complain, line};
+use crate::upstream::with_headers;
 
 pub(crate) fn run(args: &Serve) -> Result<ExitCode, Trouble> {
     let collector = start(args)?;
@@ -51,9 +54,28 @@ fn start(args: &Serve) -> Result<Collector, Trouble> {
             .with_sync_every(args.sync_every);
         builder = builder.with_files(files);
     }
+    if let Some(url) = &args.forward {
+        builder = builder.with_forward(forward(url, args)?);
+    }
     builder
         .start()
         .map_err(|error| Trouble::new(describe(&error)))
+}
+
+fn forward(url: &str, args: &Serve) -> Result<Forward, Trouble> {
+    let upstream = Upstream::new(url)
+        .map_err(|error| Trouble::new(describe(&error)))?
+        .with_protocol(args.forward_protocol.into())
+        .with_compression(args.forward_compression.into())
+        .with_timeout(args.forward_timeout);
+    let upstream = with_headers(upstream, &args.forward_header, SECRET_HEADERS)?;
+    let mut delivery = DeliverySettings::default();
+    if let Some(dir) = &args.forward_spool {
+        delivery = delivery.with_spool(SpoolSettings::new(dir));
+    }
+    Ok(Forward::to(upstream)
+        .with_delivery(delivery)
+        .on_notice(|notice| complain(notice)))
 }
 
 fn announce(collector: &Collector, args: &Serve) -> Result<(), Trouble> {
@@ -72,6 +94,9 @@ fn announce(collector: &Collector, args: &Serve) -> Result<(), Trouble> {
                 "{got} can be reached from other machines, and nobody is asked for a password"
             ));
         }
+    }
+    if args.forward.is_some() {
+        line("Everything is forwarded, see \"forward\" of /api/status")?;
     }
     line(format!("Viewer                   {}/", viewer(collector)))
 }
@@ -101,7 +126,7 @@ fn write_ports(collector: &Collector, file: &Path) -> Result<(), Trouble> {
     fs::rename(&beside, file).map_err(fail)
 }
 
-fn wait_for_the_end() -> Result<(), Trouble> {
+pub(crate) fn wait_for_the_end() -> Result<(), Trouble> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()?;
@@ -122,7 +147,7 @@ fn wait_for_the_end() -> Result<(), Trouble> {
 }
 
 /// An error with all its reasons on one line.
-fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(reason) = source {
@@ -132,3 +157,5 @@ fn describe(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+const SECRET_HEADERS: &str = "TRACING_OTLP_COLLECTOR_FORWARD_SECRET_HEADERS";

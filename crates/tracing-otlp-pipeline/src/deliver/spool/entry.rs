@@ -204,6 +204,7 @@ pub(super) fn signal_code(signal: Signal) -> u8 {
     match signal {
         Signal::Logs => 1,
         Signal::Traces => 2,
+        Signal::Metrics => 3,
     }
 }
 
@@ -230,7 +231,7 @@ pub(super) fn protocol_of(code: u8) -> Option<Protocol> {
 
 /// One number for each severity.
 pub(super) const SEVERITIES: usize = SeverityBand::ALL.len();
-/// 0 stands for a signal that is unknown here, 1 logs, 2 traces, 3 is kept for metrics.
+/// 0 stands for a signal that is unknown here, 1 logs, 2 traces, 3 metrics.
 pub(super) const SIGNAL_CODES: usize = 4;
 const CONTENT_TYPES: [&str; 3] = [
     "application/x-protobuf",

@@ -1,0 +1,314 @@
+//! The way of an event through this crate, as a sentence.
+//!
+//! *Capture* what the call site says, ask whether the record is wanted, *link* the span, *draft* the
+//! record, *emit* it.
+
+use std::time::SystemTime;
+
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
+use opentelemetry::trace::TraceContextExt as _;
+use tracing_core::Event;
+use tracing_core::span::Id;
+
+use crate::capture::callsite::Facts;
+use crate::capture::fields::Fields;
+use crate::capture::spans;
+use crate::capture::text::Text;
+use crate::draft::Draft;
+use crate::draft::keys::OwnKey;
+#[cfg(feature = "log")]
+use crate::draft::{UNWEIGHED, keys::Mark, limits};
+use crate::emit::{Moment, Ready, complete};
+use crate::guard;
+use crate::layer::LogLayer;
+use crate::link::policy::Link;
+use crate::link::{Ids, Surroundings, is_same};
+
+impl<L> LogLayer<L>
+where
+    L: Logger + Send + Sync + 'static,
+{
+    pub(crate) fn take(&self, event: &Event<'_>) {
+        let Some(facts) = self.facts(event) else {
+            return;
+        };
+        // Room is asked for before the work, and before anything else where nothing else can turn
+        // the event away for another reason.
+        if !facts.asks_first {
+            self.take_asking_later(event, facts);
+        } else if Self::is_wanted(facts) {
+            self.take_wanted(event, facts);
+        } else {
+            self.refused(event, facts.severity);
+        }
+    }
+
+    #[inline(never)]
+    fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>) {
+        match self.look_around(event, facts) {
+            None => {}
+            #[cfg(feature = "log")]
+            Some(moment) if facts.is_log => self.take_log(event, facts, &moment),
+            Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts),
+            Some(_) => self.refused(event, facts.severity),
+        }
+    }
+
+    /// Apart from the above, so that a refusal does not pay for the room that this needs.
+    #[inline(never)]
+    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>) {
+        let Some(moment) = self.look_around(event, facts) else {
+            return;
+        };
+        let mut record = facts.logger.create_log_record();
+        let ready = {
+            let mut reader = Fields(Draft::new(
+                &mut record,
+                &self.settings.limits,
+                &facts.fields,
+            ));
+            event.record(&mut reader);
+            let draft = &mut reader.0;
+            draft.recognise_error();
+            if self.settings.source {
+                if let Some(file) = facts.file {
+                    let value = AnyValue::String(file.into());
+                    draft.add_own(OwnKey::File, value, file.len());
+                }
+                if let Some(line) = facts.line {
+                    draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
+                }
+                if let Some(module) = facts.module {
+                    let value = AnyValue::String(module.into());
+                    draft.add_own(OwnKey::Module, value, module.len());
+                }
+            }
+            self.describe_around(draft, event, moment.link);
+            self.complete(draft, facts, &moment)
+        };
+        let dropped = ready.dropped;
+        let handing = ready.begin();
+        facts.logger.emit(record);
+        drop(handing);
+        self.counts.0.handed_over(dropped);
+    }
+
+    /// When, and in which span? `None` where the event is none for us, and then it is counted.
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
+    fn look_around(&self, event: &Event<'_>, facts: &Facts<L>) -> Option<Moment> {
+        let surroundings = Surroundings::look();
+        if surroundings.suppressed || !self.may_enter(event) {
+            return None;
+        }
+        self.linker.learn(|dispatch| is_same(dispatch, self));
+        let span = self.span_of(event, &surroundings);
+        let link = Link::decide(span, self.settings.unsampled, facts.severity);
+        if link == Link::Dropped {
+            self.counts.0.unsampled.add(*event.metadata().level());
+            return None;
+        }
+        Some(Moment {
+            time: SystemTime::now(),
+            link,
+            has_span: surroundings.has_span,
+        })
+    }
+
+    /// Gives a filled record the rest.
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
+    fn complete(
+        &self,
+        draft: &mut Draft<'_, L::LogRecord>,
+        facts: &Facts<L>,
+        moment: &Moment,
+    ) -> Ready {
+        draft.finish();
+        let name = draft.event_name.or(facts.event_name);
+        let severity = draft.severity.unwrap_or(facts.severity);
+        complete(draft.record(), moment, severity, name);
+        Ready {
+            weight: if self.settings.tells_weights {
+                draft.weight()
+            } else {
+                None
+            },
+            dropped: draft.dropped,
+            clears: moment.has_span && !matches!(moment.link, Link::To(_)),
+        }
+    }
+
+    /// What is known of the call site. Nothing is learnt of telemetry's own.
+    #[inline]
+    fn facts(&self, event: &Event<'_>) -> Option<&Facts<L>> {
+        let metadata = event.metadata();
+        let known = self.callsites.known(metadata);
+        known.or_else(|| {
+            if guard::is_suppressed() || !self.may_enter(event) {
+                return None;
+            }
+            Some(self.callsites.learn(metadata, &self.settings))
+        })
+    }
+
+    /// Is it no event from inside the emission of another, nor too deep in the formatting of others?
+    #[inline]
+    fn may_enter(&self, event: &Event<'_>) -> bool {
+        let may = guard::may_enter();
+        if !may {
+            self.counts.0.reentrant.add(*event.metadata().level());
+        }
+        may
+    }
+
+    #[inline]
+    fn is_wanted(facts: &Facts<L>) -> bool {
+        facts
+            .logger
+            .event_enabled(facts.severity, facts.target, facts.event_name)
+    }
+
+    #[cold]
+    fn refused(&self, event: &Event<'_>, severity: Severity) {
+        // Loggers refuse what telemetry itself says; that is no event of the application.
+        if guard::is_suppressed() {
+            return;
+        }
+        self.counts.0.refused.add(*event.metadata().level());
+        if let Some(tell) = &self.settings.on_refused {
+            tell(severity);
+        }
+    }
+
+    /// An event of the `log` crate's bridge: what is known of it stands in its fields.
+    #[cfg(feature = "log")]
+    #[inline(never)]
+    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, moment: &Moment) {
+        use crate::capture::log_records::{LogFields, Place, with_key_values};
+
+        let mut record = facts.logger.create_log_record();
+        let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
+        let mut reader = LogFields {
+            place: Place::default(),
+            rest: Fields(draft),
+        };
+        event.record(&mut reader);
+        let LogFields { place, rest } = reader;
+        let mut draft = rest.0;
+        let target = place.target.as_deref().unwrap_or(facts.target);
+        let logger = self.callsites.logger_of(target, &self.settings);
+        if !logger.event_enabled(facts.severity, target, None) {
+            self.refused(event, facts.severity);
+            return;
+        }
+        let limit = self.settings.limits.value_length;
+        with_key_values(|key, value| {
+            let value = limits::cut(value, limit);
+            draft.set(key.to_owned().into(), Mark::of(key), value, UNWEIGHED);
+        });
+        if self.settings.source {
+            let module = place.module.filter(|module| module != target);
+            if let Some(file) = place.file {
+                draft.add_own_text(OwnKey::File, Text::of(&file));
+            }
+            if let Some(line) = place.line {
+                draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
+            }
+            if let Some(module) = module {
+                draft.add_own_text(OwnKey::Module, Text::of(&module));
+            }
+        }
+        self.describe_around(&mut draft, event, moment.link);
+        let ready = self.complete(&mut draft, facts, moment);
+        drop(draft);
+        let dropped = ready.dropped;
+        let handing = ready.begin();
+        logger.emit(record);
+        drop(handing);
+        self.counts.0.handed_over(dropped);
+    }
+
+    /// The span that the event belongs to.
+    #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
+    #[inline(always)]
+    fn span_of(&self, event: &Event<'_>, surroundings: &Surroundings) -> Option<Ids> {
+        if event.is_contextual() {
+            if surroundings.span.is_some() {
+                self.counts.0.found_span();
+                return surroundings.span;
+            }
+            // No current context: a trace layer that does not activate contexts may still have it.
+            return self.exported(&spans::current_id(self.id)?);
+        }
+        self.exported(event.parent()?)
+    }
+
+    #[inline(never)]
+    fn exported(&self, id: &Id) -> Option<Ids> {
+        let found = self
+            .linker
+            .with_exported(id, |cx| Ids::of(cx.span().span_context()));
+        if found.is_some() {
+            self.counts.0.found_span();
+        }
+        found.flatten()
+    }
+
+    /// What stands around the event: its thread, its unsampled ids, its spans' fields.
+    #[inline]
+    fn describe_around<R: LogRecord>(
+        &self,
+        draft: &mut Draft<'_, R>,
+        event: &Event<'_>,
+        link: Link,
+    ) {
+        if self.settings.thread {
+            thread(draft);
+        }
+        if let Link::Attributes(span) = link {
+            name(draft, span);
+        }
+        if !self.settings.span_fields.is_off() {
+            self.describe_spans(draft, event);
+        }
+    }
+
+    #[inline(never)]
+    fn describe_spans<R: LogRecord>(&self, draft: &mut Draft<'_, R>, event: &Event<'_>) {
+        let node = if let Some(id) = event.parent() {
+            self.spans.node(id)
+        } else if event.is_contextual() {
+            spans::current(self.id, &self.spans)
+        } else {
+            None
+        };
+        if let Some(node) = node {
+            spans::describe(draft, &node, &self.settings);
+        }
+    }
+}
+
+/// The ids of a span that is not exported, to search for.
+#[cold]
+fn name<R: LogRecord>(draft: &mut Draft<'_, R>, span: Ids) {
+    draft.add_own_text(OwnKey::TraceId, Text::of(&span.trace_id.to_string()));
+    draft.add_own_text(OwnKey::SpanId, Text::of(&span.span_id.to_string()));
+}
+
+/// `thread.id` is the number the standard library gives; it shows it only through `Debug`.
+#[inline(never)]
+fn thread<R: LogRecord>(draft: &mut Draft<'_, R>) {
+    thread_local! {
+        static THREAD: Option<i64> = {
+            let id = format!("{:?}", std::thread::current().id());
+            id.trim_start_matches("ThreadId(").trim_end_matches(')').parse().ok()
+        };
+    }
+    if let Some(id) = THREAD.try_with(|id| *id).ok().flatten() {
+        draft.add_own(OwnKey::ThreadId, AnyValue::Int(id), 0);
+    }
+    if let Some(name) = std::thread::current().name() {
+        draft.add_own_text(OwnKey::ThreadName, Text::of(name));
+    }
+}

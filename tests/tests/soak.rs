@@ -137,7 +137,7 @@ impl Soak {
         format!(
             "soak, {}: outage of {} s; cap {} KiB; used at most {} KiB, {} % of the cap; at the \
              end of the outage {} KiB, afterwards {} KiB; resident at most +{} KiB on {} KiB; \
-             kept {}, all of it arrived {} s later; in the end {end}",
+             kept {}; {} s later nothing was on disk, {} s later all had arrived; in the end {end}",
             self.name,
             outage["seconds"],
             self.cap() / 1024,
@@ -148,6 +148,7 @@ impl Soak {
             kib(&most["resident"]),
             kib(&most["warm_resident"]),
             outage["logs"],
+            over["drained"],
             over["seconds"],
         )
     }
@@ -167,7 +168,9 @@ impl Soaked {
     fn assert_exact(&self) {
         assert_balanced(&self.end);
         // Two seconds to warm up, and no record is made but by the program.
-        assert_eq!(count(&self.end, "emitted"), RATE * (seconds() + 2));
+        let kept = &self.outage["logs"];
+        assert_eq!(count(kept, "emitted"), RATE * (seconds() + 2));
+        let fresh = count(&self.end, "emitted") - count(kept, "emitted");
         assert_eq!(count(&self.end, "spooled"), 0);
         let received = self.received.len() as u64;
         assert_eq!(received, count(&self.end, "delivered"));
@@ -177,7 +180,6 @@ impl Soaked {
         );
         // What was still there when the outage ended has arrived; but for requests that had been
         // tried before, and whose five minutes were over at that very moment.
-        let kept = &self.outage["logs"];
         let given_up = |counts: &Json| {
             counts["by_reason"]["unreachable"]
                 .as_u64()
@@ -186,7 +188,7 @@ impl Soaked {
         let late = given_up(&self.end) - given_up(kept);
         assert!(late == 0 || seconds() > 290, "{late}: {:#}", self.end);
         assert_eq!(
-            count(kept, "delivered") + count(kept, "pending") + count(kept, "spooled"),
+            count(kept, "delivered") + count(kept, "pending") + count(kept, "spooled") + fresh,
             count(&self.end, "delivered") + late,
             "{kept:#} {:#}",
             self.end
@@ -235,6 +237,10 @@ fn an_outage_with_a_spool_loses_nothing_within_the_same_memory() {
     soaked.assert_exact();
     assert_eq!(count(&soaked.end, "lost"), 0);
     assert!(count(&soaked.outage["logs"], "spooled") > 0);
+    // The breaker's ten seconds, and then much faster than it came, beside what is new.
+    let drained = soaked.over["drained"].as_f64().unwrap();
+    let outage = soaked.outage["seconds"].as_f64().unwrap();
+    assert!(drained <= 20.0 + outage / 4.0, "{drained}");
 }
 
 #[test]

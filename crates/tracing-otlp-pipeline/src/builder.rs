@@ -377,7 +377,20 @@ pub(crate) fn open_spool(
     match opened {
         Ok((spool, recovered)) => {
             queue.spills();
-            Some(Arc::new(Overflow::new(spool, &recovered, queue.ledger())))
+            let damaged = Notice::SpoolDamaged {
+                torn_bytes: recovered.torn_bytes,
+                unreadable_files: recovered.unreadable_files,
+                foreign_files: recovered.foreign_files,
+            };
+            if recovered.torn_bytes + recovered.unreadable_files + recovered.foreign_files > 0 {
+                notifier.say(&damaged);
+            }
+            Some(Arc::new(Overflow::new(
+                spool,
+                settings.replay_pause(),
+                &recovered,
+                queue.ledger(),
+            )))
         }
         Err(error) => {
             notifier.say(&Notice::SpoolFailing {

@@ -76,12 +76,13 @@ pub enum DeliveryEvent {
         /// How large it is now.
         left: usize,
     },
-    /// A request was given up.
+    /// Records are lost: a request was given up, did not get into the queue of delivery or was written
+    /// off by a shutdown, or the disk lost it.
     #[non_exhaustive]
     Lost {
-        /// The signal of the request.
+        /// The signal of the records.
         signal: Signal,
-        /// How many records it held.
+        /// How many they are.
         records: u64,
         /// Why.
         reason: LossReason,

@@ -186,9 +186,13 @@ fn exporter(meter: &Meter, names: &Names, look: &Look, destination: &Destination
         if let Some(host) = uri.host() {
             attributes.push(KeyValue::new("server.address", host.to_owned()));
         }
-        if let Some(port) = uri.port_u16() {
-            attributes.push(KeyValue::new("server.port", i64::from(port)));
-        }
+        let of_scheme = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
+        let port = uri.port_u16().unwrap_or(of_scheme);
+        attributes.push(KeyValue::new("server.port", i64::from(port)));
     }
     let name = |what: &str| format!("otel.sdk.exporter.{}.{what}", names.noun);
 

@@ -40,7 +40,8 @@ pub enum Notice {
         lost_meanwhile: u64,
     },
     /// A destination took a request but not all of its records, or had something to say about it
-    /// (OTLP specification, "Partial Success").
+    /// (OTLP specification, "Partial Success"); said once until it says something else. Each one is a
+    /// [`DeliveryEvent::Rejected`], and in the counts.
     #[non_exhaustive]
     PartialSuccess {
         /// The signal of the request.
@@ -106,6 +107,17 @@ pub enum Notice {
     },
     /// The spool writes again.
     SpoolRestored,
+    /// Not everything that earlier processes left in the spool can be read; said once, at the start.
+    #[non_exhaustive]
+    SpoolDamaged {
+        /// How many bytes are no whole requests and were cut off: what a crash interrupted, or damage.
+        /// Nobody knows how many records they were, so these are in no count.
+        torn_bytes: u64,
+        /// How many files cannot be read now; they are tried again.
+        unreadable_files: u64,
+        /// How many files are of another version of the format; they stay as they are.
+        foreign_files: u64,
+    },
     /// Records of an earlier process stay in the spool, because their signal has no destination in
     /// this one; said once. A process that has one sends them, as long as they are not too old.
     #[non_exhaustive]
@@ -193,6 +205,20 @@ impl fmt::Display for Notice {
                 )
             }
             Self::SpoolRestored => f.write_str("the spool writes again"),
+            Self::SpoolDamaged {
+                torn_bytes,
+                unreadable_files,
+                foreign_files,
+            } => {
+                let parts = [
+                    (*torn_bytes, "bytes are cut off, by a crash or by damage"),
+                    (*unreadable_files, "files cannot be read now"),
+                    (*foreign_files, "files are of another version"),
+                ];
+                let parts = parts.iter().filter(|(number, _)| *number > 0);
+                let parts: Vec<_> = parts.map(|(n, what)| format!("{n} {what}")).collect();
+                write!(f, "the spool is not whole: {}", parts.join(", "))
+            }
             Self::SpoolKeeps { signal, records } => write!(
                 f,
                 "{records} records of {signal} stay in the spool, there is no destination for them"

@@ -10,7 +10,7 @@ use opentelemetry::logs::{Logger as _, LoggerProvider as _};
 use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::metrics::{
     InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
-    data::{AggregatedMetrics, MetricData, Sum},
+    data::{AggregatedMetrics, MetricData, ScopeMetrics, Sum, SumDataPoint},
 };
 use support::{Directory, PATIENCE, Reply, Server, emit, eventually};
 use tracing_otlp_pipeline::{
@@ -172,6 +172,41 @@ fn the_ledger_can_be_read_as_the_metrics_of_the_conventions() {
     eventually("nobody is looked at any more", || {
         collect(&meters, &exporter).is_empty()
     });
+}
+
+#[test]
+fn the_port_is_that_of_the_scheme_where_the_url_has_none() {
+    for (url, port) in [
+        ("http://collector.invalid", "80"),
+        ("http://collector.invalid:4318", "4318"),
+        #[cfg(feature = "tls")]
+        ("https://collector.invalid", "443"),
+    ] {
+        let exporter = InMemoryMetricExporter::default();
+        let reader = PeriodicReader::builder(exporter.clone()).build();
+        let meters = SdkMeterProvider::builder().with_reader(reader).build();
+        let pipeline = Pipeline::builder()
+            .with_logs(Destination::from_base(Signal::Logs, url).unwrap())
+            .with_meter_provider(&meters)
+            .build()
+            .unwrap();
+        meters.force_flush().unwrap();
+        let mut ports = Vec::new();
+        for resource in exporter.get_finished_metrics().unwrap() {
+            let metrics = resource.scope_metrics().flat_map(ScopeMetrics::metrics);
+            for metric in metrics.filter(|metric| metric.name() == "otel.sdk.exporter.log.inflight")
+            {
+                let AggregatedMetrics::I64(MetricData::Sum(sum)) = metric.data() else {
+                    panic!("{:?}", metric.data());
+                };
+                let attributes = sum.data_points().flat_map(SumDataPoint::attributes);
+                let found = attributes.filter(|pair| pair.key.as_str() == "server.port");
+                ports.extend(found.map(|pair| pair.value.to_string()));
+            }
+        }
+        assert_eq!(ports, [port], "{url}");
+        drop(pipeline);
+    }
 }
 
 #[test]

@@ -106,6 +106,35 @@ fn a_partial_success_counts_the_rejected_and_keeps_the_message() {
 }
 
 #[test]
+fn a_partial_success_that_repeats_is_said_once_and_counted_each_time() {
+    let reply = |text| Reply::Http(200, "application/x-protobuf", partial(1, text));
+    let server = Server::start([
+        reply("too old"),
+        reply("too old"),
+        Reply::Accept,
+        reply("too old"),
+        reply("too large"),
+    ]);
+    let said = Said::default();
+    let theirs = said.clone();
+    let pipeline = to(&server.url(), Protocol::HttpProtobuf)
+        .on_notice(move |notice| theirs.say(notice))
+        .build()
+        .unwrap();
+    for _ in 0..5 {
+        emit(pipeline.logger_provider().unwrap(), "x");
+        assert!(pipeline.force_flush(PATIENCE).is_settled());
+    }
+    assert_eq!(
+        pipeline.shutdown(PATIENCE).by_reason(),
+        [("rejected", 4)].into()
+    );
+    let said = said.all();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].ends_with("too old") && said[1].ends_with("too large"));
+}
+
+#[test]
 fn a_partial_success_of_spans_counts_too() {
     let response = ExportTraceServiceResponse {
         partial_success: Some(ExportTracePartialSuccess {

@@ -28,8 +28,8 @@ use opentelemetry_sdk::{
 };
 use support::{BlackHole, PATIENCE, Received, Reply, Said, Server, emit, eventually};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BatchSettings, DeliverySettings, Destination, LossReason, Pipeline,
-    PipelineBuilder, Protocol, Report, Signal,
+    AdmissionSettings, BatchSettings, DeliveryEvent, DeliverySettings, Destination, LossReason,
+    Pipeline, PipelineBuilder, Protocol, Report, Signal,
 };
 
 /// Short, for shutdowns that are meant to reach it.
@@ -364,8 +364,8 @@ fn a_full_batch_queue_is_counted_at_once_and_exactly() {
 #[test]
 fn a_full_delivery_queue_is_counted_and_said() {
     let hole = BlackHole::new();
-    let said = Said::default();
-    let theirs = said.clone();
+    let (said, lost) = (Said::default(), Said::default());
+    let (theirs, of_events) = (said.clone(), lost.clone());
     let pipeline = logs_to(&hole.url())
         .with_delivery(
             DeliverySettings::default()
@@ -373,6 +373,16 @@ fn a_full_delivery_queue_is_counted_and_said() {
                 .with_shutdown_deadline(Duration::from_millis(1)),
         )
         .on_notice(move |notice| theirs.say(notice))
+        .on_event(move |event| {
+            if let DeliveryEvent::Lost {
+                records, reason, ..
+            } = event
+            {
+                for _ in 0..*records {
+                    of_events.say(reason);
+                }
+            }
+        })
         .build()
         .unwrap();
     for _ in 0..4 {
@@ -392,6 +402,10 @@ fn a_full_delivery_queue_is_counted_and_said() {
     let expected = [("delivery_queue_full", 20), ("shutdown_deadline", 20)];
     assert_eq!(report.by_reason(), expected.into());
     assert_eq!(said.all(), ["losing logs: delivery_queue_full"]);
+    // Programs hear of each record.
+    eventually("all is told", || lost.all().len() == 40);
+    let full = |reason: &&String| *reason == "delivery_queue_full";
+    assert_eq!(lost.all().iter().filter(full).count(), 20);
 }
 
 #[test]

@@ -5,10 +5,11 @@
 mod support;
 
 use std::{
-    num::NonZeroUsize,
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroUsize},
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
     time::Duration,
@@ -20,23 +21,26 @@ use opentelemetry::{
 };
 use support::{Directory, PATIENCE, Reply, Said, Server, eventually};
 use tracing_otlp_pipeline::{
-    AdmissionSettings, BreakerSettings, Compression, Counts, DeliverySettings, Destination,
-    LossReason, Pipeline, PipelineBuilder, RetrySettings, SeverityBand, Signal, SignalCounts,
-    SpoolSettings,
+    AdmissionSettings, BreakerSettings, Compression, Counts, DeliveryEvent, DeliverySettings,
+    Destination, LossReason, Pipeline, PipelineBuilder, RetrySettings, SeverityBand, Signal,
+    SignalCounts, SpoolSettings,
 };
 
 /// So small that it holds two large records.
 const SMALL: NonZeroUsize = NonZeroUsize::new(64 * 1024).unwrap();
 const LARGE: usize = 25_000;
 
+fn hasty() -> DeliverySettings {
+    DeliverySettings::default().with_retry(
+        RetrySettings::default()
+            .with_initial_backoff(Duration::from_millis(1))
+            .with_max_backoff(Duration::from_millis(10))
+            .with_batch_deadline(Duration::from_millis(100)),
+    )
+}
+
 fn logs(server: &Server, spool: &Path) -> PipelineBuilder {
-    let settings = DeliverySettings::default()
-        .with_retry(
-            RetrySettings::default()
-                .with_initial_backoff(Duration::from_millis(1))
-                .with_max_backoff(Duration::from_millis(10))
-                .with_batch_deadline(Duration::from_millis(100)),
-        )
+    let settings = hasty()
         .with_breaker(BreakerSettings::disabled())
         .with_spool(SpoolSettings::new(spool).with_max_bytes(SMALL));
     Pipeline::builder()
@@ -150,6 +154,65 @@ fn what_has_no_destination_any_more_stays_on_disk_and_holds_nothing_up() {
 }
 
 #[test]
+fn a_destination_that_is_away_does_not_hold_up_what_is_on_disk_for_another() {
+    for away in [
+        down(),
+        Reply::Http(401, "text/plain", "expired".into()),
+        Reply::Hang,
+    ] {
+        let directory = Directory::new();
+        let (one, other) = (
+            Server::start_then([], down()),
+            Server::start_then([], down()),
+        );
+        let build = || {
+            let breaker = BreakerSettings::default()
+                .with_failures(NonZeroU32::MIN)
+                .with_open_for(Duration::from_millis(20));
+            let settings = hasty().with_breaker(breaker);
+            let spool = SpoolSettings::new(&directory.0);
+            logs(&one, &directory.0)
+                .with_traces(to(&other, Signal::Traces))
+                .with_delivery(settings.with_spool(spool))
+                .build()
+                .unwrap()
+        };
+        let first = build();
+        for _ in 0..10 {
+            emit(&first, Severity::Info, 10);
+        }
+        let tracer = first.tracer_provider().unwrap().tracer("test");
+        for _ in 0..10 {
+            tracer.start("work").end();
+            let _ = first.force_flush(Duration::from_millis(20));
+        }
+        assert_eq!(first.shutdown(PATIENCE).spooled(), 20);
+
+        one.then(away);
+        other.then(Reply::Accept);
+        let second = build();
+        eventually("the spans arrive", || {
+            second.counts().traces().delivered() == 10
+        });
+        check(&second.counts());
+        assert_eq!(second.counts().logs().delivered(), 0);
+        let report = second.shutdown(Duration::from_secs(2));
+        check(report.counts());
+        // One may have asked whether the credentials are accepted.
+        let lost = report.logs().lost_by(LossReason::Unauthorized);
+        assert!(lost <= 1, "{report}");
+        assert_eq!(report.logs().spooled() + lost, 10, "{report}");
+
+        one.then(Reply::Accept);
+        let third = build();
+        eventually("the records arrive", || {
+            third.counts().logs().delivered() == 10 - lost
+        });
+        check(third.shutdown(PATIENCE).counts());
+    }
+}
+
+#[test]
 fn what_has_no_destination_leaves_when_it_is_the_oldest_in_a_full_spool() {
     let directory = Directory::new();
     let server = Server::start_then([], down());
@@ -222,7 +285,22 @@ fn the_next_process_knows_how_severe_the_records_on_disk_are() {
 fn what_leaves_a_full_spool_is_lost_under_its_own_severity() {
     let directory = Directory::new();
     let server = Server::start_then([], down());
-    let pipeline = logs(&server, &directory.0).build().unwrap();
+    let said = Said::default();
+    let theirs = said.clone();
+    let lost = Arc::<Mutex<BTreeMap<&str, u64>>>::default();
+    let to = Arc::clone(&lost);
+    let pipeline = logs(&server, &directory.0)
+        .on_notice(move |notice| theirs.say(notice))
+        .on_event(move |event| {
+            if let DeliveryEvent::Lost {
+                records, reason, ..
+            } = event
+            {
+                *to.lock().unwrap().entry(reason.as_str()).or_default() += records;
+            }
+        })
+        .build()
+        .unwrap();
     let on_disk = |records| eventually("it is on disk", || spooled(&pipeline) == records);
     emit(&pipeline, Severity::Error, LARGE);
     on_disk(1);
@@ -239,6 +317,14 @@ fn what_leaves_a_full_spool_is_lost_under_its_own_severity() {
     check(report.counts());
     assert_eq!(full(report.logs()), [1, 0, 0, 0, 1, 0]);
     assert_eq!(report.spooled(), 2);
+    let told = said.all();
+    let told = told
+        .iter()
+        .filter(|said| *said == "losing logs: spool_full");
+    assert_eq!(told.count(), 1, "{:?}", said.all());
+    // Programs hear of each.
+    let by_reason = report.by_reason();
+    eventually("it is told", || *lost.lock().unwrap() == by_reason);
 
     // What a start itself throws away is told by the process that starts.
     let next =

@@ -7,6 +7,10 @@ mod support;
 use std::{
     num::{NonZeroU32, NonZeroUsize},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     time::{Duration, Instant},
 };
 
@@ -307,6 +311,250 @@ fn a_replay_that_fails_stays_on_disk() {
     let third = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
     eventually("it arrives", || third.counts().logs().delivered() == 10);
     assert!(third.shutdown(PATIENCE).is_complete());
+}
+
+/// A directory with so many entries of one record each.
+fn filled(entries: usize) -> Directory {
+    let directory = Directory::new();
+    let server = Server::start_then([], down());
+    let first = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    for number in 0..entries {
+        emit_batch(&first, number, 1);
+    }
+    let report = first.shutdown(PATIENCE);
+    assert_eq!(report.spooled(), entries as u64, "{report}");
+    directory
+}
+
+#[test]
+fn a_replay_begins_with_one_request_and_has_more_under_way_as_they_are_taken() {
+    let directory = filled(40);
+    let (first, others) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+    let until = |now: &Arc<AtomicBool>| Reply::Until(Arc::clone(now), Box::new(Reply::Accept));
+    let script = std::iter::once(until(&first)).chain((0..9).map(|_| Reply::Accept));
+    let server = Server::start_then(script, until(&others));
+    let settings = hasty(&directory.0).with_max_in_flight(NonZeroUsize::new(11).unwrap());
+    let second = pipeline(&server, Protocol::HttpProtobuf, settings);
+    server.wait_for(1);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(server.received().len(), 1);
+    first.store(true, SeqCst);
+    // After ten answers ten more set out, of which none has been answered.
+    server.wait_for(20);
+    assert_eq!(second.counts().logs().delivered(), 10);
+    // One way out is kept for fresh data.
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(server.received().len(), 20);
+    others.store(true, SeqCst);
+    eventually("all is replayed", || {
+        second.counts().logs().delivered() == 40
+    });
+    check(second.shutdown(PATIENCE).counts());
+}
+
+#[test]
+fn a_replay_is_no_faster_than_its_setting() {
+    let directory = filled(20);
+    let server = Server::start([]);
+    let rate = NonZeroU32::new(20).unwrap();
+    let spool = SpoolSettings::new(&directory.0).with_replay_rate(rate);
+    let start = Instant::now();
+    let settings = hasty(&directory.0).with_spool(spool);
+    let second = pipeline(&server, Protocol::HttpProtobuf, settings);
+    eventually("all is replayed", || {
+        second.counts().logs().delivered() == 20
+    });
+    // Nineteen pauses of a twentieth of a second.
+    assert!(start.elapsed() >= Duration::from_millis(950));
+    check(second.shutdown(PATIENCE).counts());
+}
+
+#[test]
+fn a_replay_that_asked_in_vain_does_not_wait_once_the_destination_is_back() {
+    let directory = filled(3);
+    let server = Server::start_then([], down());
+    // Long enough to be noticed, whatever the jitter makes of it.
+    let hours = Duration::from_secs(100 * 3600);
+    let settings = hasty(&directory.0).with_retry(
+        RetrySettings::default()
+            .with_initial_backoff(hours)
+            .with_max_backoff(hours)
+            .with_batch_deadline(2 * hours),
+    );
+    let second = pipeline(&server, Protocol::HttpProtobuf, settings);
+    // Three failures open the breaker; what is replayed first is one of them.
+    server.wait_for(1);
+    emit_batch(&second, 1_000, 1);
+    emit_batch(&second, 2_000, 1);
+    server.wait_for(3);
+    server.then(Reply::Accept);
+    emit_batch(&second, 3_000, 1);
+    eventually("what is on disk arrives", || {
+        second.counts().logs().spooled() == 0
+    });
+    check(second.shutdown(PATIENCE).counts());
+}
+
+#[test]
+fn fresh_data_is_not_held_up_by_a_replay() {
+    let directory = filled(30);
+    let late = Reply::Late(Duration::from_millis(100), Box::new(Reply::Accept));
+    let server = Server::start_then([], late);
+    let second = pipeline(&server, Protocol::HttpProtobuf, hasty(&directory.0));
+    server.wait_for(8);
+    emit_batch(&second, 1_000, 1);
+    eventually("all arrives", || second.counts().logs().delivered() == 31);
+    let received = server.received();
+    let fresh = received
+        .iter()
+        .position(|request| request.messages() == ["1000"]);
+    // Not behind the backlog: of what had not set out when it came, at most its neighbours.
+    assert!(fresh.unwrap() < 20, "{fresh:?}");
+    check(second.shutdown(PATIENCE).counts());
+}
+
+#[test]
+fn nothing_from_the_disk_is_spent_on_asking_for_credentials() {
+    let directory = filled(30);
+    // Some are taken, so that there are several of them in memory when the credentials expire.
+    let wait = Duration::from_millis(100);
+    let server = Server::start_then([], Reply::Late(wait, Box::new(Reply::Accept)));
+    let settings = hasty(&directory.0).with_authorization_probe(Duration::from_millis(50));
+    let second = pipeline(&server, Protocol::HttpProtobuf, settings);
+    server.wait_for(6);
+    server.then(Reply::Late(
+        wait,
+        Box::new(Reply::Http(401, "text/plain", "expired".into())),
+    ));
+    let unauthorized = || second.counts().logs().lost_by(LossReason::Unauthorized);
+    eventually("the credentials expire", || unauthorized() > 0);
+    // What was under way may be lost too. Ten probes later nothing else is.
+    std::thread::sleep(Duration::from_millis(600));
+    let lost = unauthorized();
+    assert!(lost <= 3, "{lost}");
+    let counts = *second.counts().logs();
+    assert_eq!(counts.delivered() + counts.spooled() + lost, 30, "{counts}");
+
+    // A fresh record asks, and what is on disk follows when the answer is yes.
+    server.then(Reply::Accept);
+    eventually("the export resumes", || {
+        emit_batch(&second, 1_000, 1);
+        second.counts().logs().spooled() == 0
+    });
+    let report = second.shutdown(PATIENCE);
+    check(report.counts());
+    assert_eq!(report.lost(), lost, "{report}");
+}
+
+#[test]
+fn what_is_damaged_on_disk_is_said_and_counted_as_far_as_it_is_known() {
+    const HEADER: usize = 48;
+    type Harm = fn(&mut Vec<u8>);
+    let cases: [(Harm, u64, &[&str]); 4] = [
+        // The end is gone, and with it what it held and the footer.
+        (
+            |bytes| bytes.truncate(bytes.len() / 2),
+            0,
+            &["bytes are cut off"],
+        ),
+        // Both copies of the header are unreadable.
+        (
+            |bytes| bytes[..2 * HEADER].fill(0),
+            0,
+            &["bytes are cut off"],
+        ),
+        // A later version of this crate wrote it.
+        (
+            |bytes| {
+                for start in [0, HEADER] {
+                    bytes[start + 8] = 3;
+                    let sum = crc32c::crc32c(&bytes[start..start + 40]);
+                    bytes[start + 40..start + 44].copy_from_slice(&sum.to_le_bytes());
+                }
+            },
+            0,
+            &["1 files are of another version"],
+        ),
+        // A bit of the last request has turned: the footer comes behind it.
+        (
+            |bytes| {
+                let at = bytes.len() - 224 - 1;
+                bytes[at] ^= 1;
+            },
+            1,
+            &["losing logs: spool_corrupt"],
+        ),
+    ];
+    for (harm, corrupt, expected) in cases {
+        let directory = filled(10);
+        let segment = directory.0.join("spool-0000000000000001.seg");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        harm(&mut bytes);
+        std::fs::write(&segment, bytes).unwrap();
+
+        let server = Server::start([]);
+        let said = Said::default();
+        let theirs = said.clone();
+        let pipeline = Pipeline::builder()
+            .with_admission(AdmissionSettings::default().with_loss_summary(None))
+            .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+            .with_delivery(hasty(&directory.0))
+            .on_notice(move |notice| theirs.say(notice))
+            .build()
+            .unwrap();
+        eventually("it is said", || said.all().len() == expected.len());
+        for (said, expected) in said.all().iter().zip(expected) {
+            assert!(said.contains(expected), "{said}");
+        }
+        eventually("what can be read arrives", || {
+            pipeline.counts().logs().spooled() == 0
+        });
+        let report = pipeline.shutdown(PATIENCE);
+        check(report.counts());
+        let logs = report.logs();
+        assert_eq!(logs.lost_by(LossReason::SpoolCorrupt), corrupt, "{logs}");
+        assert_eq!(logs.delivered(), logs.recovered() - corrupt, "{logs}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_somebody_deletes_from_under_the_spool_is_not_called_spooled() {
+    for also_before in [false, true] {
+        let directory = if also_before {
+            filled(5)
+        } else {
+            Directory::new()
+        };
+        let before = if also_before { 5 } else { 0 };
+        let server = Server::start_then([], down());
+        let said = Said::default();
+        let theirs = said.clone();
+        let pipeline = Pipeline::builder()
+            .with_admission(AdmissionSettings::default().with_loss_summary(None))
+            .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+            .with_delivery(hasty(&directory.0))
+            .on_notice(move |notice| theirs.say(notice))
+            .build()
+            .unwrap();
+        emit_batch(&pipeline, 0, 10);
+        eventually("it is on disk", || {
+            pipeline.counts().logs().spooled() == before + 10
+        });
+        std::fs::remove_dir_all(&directory.0).unwrap();
+        emit_batch(&pipeline, 10, 10);
+        eventually("it is said", || {
+            let said = said.all();
+            said.iter().any(|said| said.contains("deleted the file"))
+        });
+        let report = pipeline.shutdown(PATIENCE);
+        check(report.counts());
+        let logs = report.logs();
+        assert_eq!(logs.spooled(), 0, "{logs}");
+        let corrupt = logs.lost_by(LossReason::SpoolCorrupt);
+        assert_eq!(corrupt, before + 10, "{logs}");
+        assert_eq!(logs.lost_by(LossReason::Unavailable), 10, "{logs}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Stands beside `config`. Code beats environment here for each setting by itself: whoever gives a
 //! deadline in code leaves the size of the spool to the operator.
 
+use std::num::NonZeroU32;
+
 use tracing_otlp_pipeline::{AdmissionSettings, DeliverySettings, SpoolSettings};
 
 use crate::environment::Environment;
@@ -18,6 +20,7 @@ const SHUTDOWN_DEADLINE: &str = "TRACING_OTLP_SHUTDOWN_DEADLINE";
 const SPOOL_DIRECTORY: &str = "TRACING_OTLP_SPOOL_DIRECTORY";
 const SPOOL_BYTES: &str = "TRACING_OTLP_SPOOL_MAX_BYTES";
 const SPOOL_AGE: &str = "TRACING_OTLP_SPOOL_MAX_AGE";
+const SPOOL_RATE: &str = "TRACING_OTLP_SPOOL_REPLAY_RATE";
 
 /// The smallest spool that works.
 const LEAST_SPOOL: usize = 64 * 1024;
@@ -61,7 +64,7 @@ pub(crate) fn delivery(
     })
 }
 
-/// Size and age are checked also where there is no directory: whoever adds one later finds no
+/// Size, age and rate are checked also where there is no directory: whoever adds one later finds no
 /// mistake then.
 fn spool(
     environment: &Environment,
@@ -77,6 +80,7 @@ fn spool(
     if age.is_some_and(|age| age.is_zero()) {
         return Err(Error::variable(SPOOL_AGE, "0", ABOVE_ZERO));
     }
+    let rate = environment.count(&[SPOOL_RATE])?;
     let Some(mut spool) = code.or_else(|| directory.map(SpoolSettings::new)) else {
         return Ok(None);
     };
@@ -85,6 +89,10 @@ fn spool(
     }
     if let Some(age) = age {
         spool = spool.or_max_age(age);
+    }
+    if let Some(rate) = rate {
+        // More than fit are as good as no bound.
+        spool = spool.or_replay_rate(NonZeroU32::try_from(rate).unwrap_or(NonZeroU32::MAX));
     }
     Ok(Some(spool))
 }
@@ -117,6 +125,7 @@ mod tests {
             (SPOOL_DIRECTORY, "/from/environment"),
             (SPOOL_BYTES, "3MiB"),
             (SPOOL_AGE, "23h"),
+            (SPOOL_RATE, "7"),
         ])
     }
 
@@ -149,6 +158,7 @@ mod tests {
         assert_eq!(spool.directory().to_str(), Some("/from/environment"));
         assert_eq!(spool.max_bytes(), number(3 << 20));
         assert_eq!(spool.max_age(), 23 * HOUR);
+        assert_eq!(spool.replay_rate().get(), 7);
     }
 
     #[test]
@@ -170,6 +180,7 @@ mod tests {
         assert_eq!(spool.directory().to_str(), Some("/from/code"));
         assert_eq!(spool.max_age(), HOUR);
         assert_eq!(spool.max_bytes(), number(3 << 20));
+        assert_eq!(spool.replay_rate().get(), 7);
 
         let code = DeliverySettings::default().with_retry(RetrySettings::never());
         let settings = delivery(&full(), code).expect("fine");
@@ -187,6 +198,7 @@ mod tests {
             (SPOOL_BYTES, "64"),
             (SPOOL_AGE, "0"),
             (SPOOL_AGE, "1 day"),
+            (SPOOL_RATE, "0"),
         ] {
             let environment = environment([(name, bad)]);
             let error = admission(&environment, AdmissionSettings::default())

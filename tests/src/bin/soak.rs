@@ -10,8 +10,9 @@
 //!
 //! It warms up, says so, waits for a line on standard input (the outage has begun), emits RATE
 //! records a second for SECONDS, each with a text of PAYLOAD bytes, says what it had at most, waits
-//! for another line (the outage is over), waits until everything is delivered, and reports. Without
-//! that second line it would have ended like any service: what is left is the shutdown's business.
+//! for another line (the outage is over), goes on at the same rate while something is on disk, waits
+//! until everything is delivered, and reports. Without that second line it would have ended like any
+//! service: what is left is the shutdown's business.
 
 #![expect(clippy::print_stdout, reason = "what it has to tell is on stdout")]
 
@@ -69,9 +70,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }));
     listen()?;
 
-    // What was kept goes out by itself; flushing hastens what waits to be tried again.
+    // A service does not pause for its backlog.
     let back = Instant::now();
     let until = back + PATIENCE + 2 * outage;
+    while telemetry.telemetry().counts().logs().spooled() > 0 && Instant::now() < until {
+        emit(&mut number, rate, rate / SLICES, payload, &mut random);
+        most = most.or_more(&Memory::now());
+    }
+    let drained = back.elapsed();
+    // What was kept goes out by itself; flushing hastens what waits to be tried again.
     loop {
         let _ = telemetry.flush(Duration::from_secs(1));
         let counts = telemetry.telemetry().counts();
@@ -84,6 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     say(&json!({
         "phase": "over",
         "seconds": back.elapsed().as_secs_f64(),
+        "drained": drained.as_secs_f64(),
         "memory": Memory::now().shown(&warm),
         "most": most.shown(&warm),
     }));

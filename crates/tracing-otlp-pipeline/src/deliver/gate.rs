@@ -62,15 +62,26 @@ impl Gate {
         }
     }
 
+    /// Whether the breaker lets requests through.
+    pub(super) fn is_closed(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
     /// Whether a request from the spool may go. Where nothing else is left to send it asks whether the
     /// destination is back, but not whether that accepts the credentials now: it costs the records
     /// to ask.
-    pub(super) fn welcomes_replay(&self, now: Instant) -> bool {
+    pub(super) fn welcomes_replay(&self, now: Instant, others_wait: bool) -> bool {
         match self.permit(now) {
             Permit::Free => true,
-            Permit::Probe => self.credentials.is_closed(),
+            Permit::Probe if others_wait => false,
+            Permit::Probe => !self.probes_for_credentials(),
             Permit::Until(_) | Permit::Busy => false,
         }
+    }
+
+    /// Whether the next probe asks for credentials, and costs its records if the answer is no again.
+    pub(super) fn probes_for_credentials(&self) -> bool {
+        !self.credentials.is_closed()
     }
 
     /// The request that a [`Permit::Probe`] was for sets out.
@@ -257,16 +268,17 @@ mod tests {
         let later = now + Duration::from_secs(3600);
         for (status, welcome) in [(401, false), (400, true)] {
             let mut gate = gate();
-            assert!(gate.welcomes_replay(now));
+            assert!(gate.welcomes_replay(now, false));
             let answer = refused(status);
             for _ in 0..5 {
                 let _ = gate.see(&answer, retry::judge(&answer), now, false, false);
             }
-            assert!(!gate.welcomes_replay(now));
+            assert!(!gate.welcomes_replay(now, false));
             assert_eq!(gate.permit(later), Permit::Probe);
-            assert_eq!(gate.welcomes_replay(later), welcome, "{status}");
+            assert_eq!(gate.welcomes_replay(later, false), welcome, "{status}");
+            assert!(!gate.welcomes_replay(later, true));
             let _ = gate.probe();
-            assert!(!gate.welcomes_replay(later));
+            assert!(!gate.welcomes_replay(later, false));
         }
     }
 

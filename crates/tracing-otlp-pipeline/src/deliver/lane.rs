@@ -181,6 +181,19 @@ impl Lane {
         replayed.into_values().collect()
     }
 
+    /// Whether something waits that was never tried.
+    pub(super) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// Makes what came from the spool go at once: the destination is back.
+    pub(super) fn hurry_replays(&mut self) {
+        for ((due, key), job) in std::mem::take(&mut self.retry) {
+            let due = due.filter(|_| job.replayed.is_none());
+            self.retry.insert((due, key), job);
+        }
+    }
+
     /// Makes those below the mark go at once that wait for their time.
     pub(super) fn hurry(&mut self, mark: u64) {
         for ((due, key), job) in std::mem::take(&mut self.retry) {
@@ -226,7 +239,9 @@ impl Lane {
         if self.in_flight() >= self.max_in_flight {
             return self.nothing_before(None, moment);
         }
-        let Some((mut job, slot)) = self.pick(moment.now) else {
+        // While everything ends nothing from the spool waits here any more.
+        let spares_replays = probe && self.gate.probes_for_credentials();
+        let Some((mut job, slot)) = self.pick(moment.now, spares_replays) else {
             let due = self
                 .retry
                 .keys()
@@ -275,16 +290,20 @@ impl Lane {
         }
     }
 
-    /// Takes turns between a request that failed before and a fresh one.
-    fn pick(&mut self, now: Instant) -> Option<(Job, Slot)> {
+    /// Takes turns between a request that failed before and a fresh one. What came from the spool
+    /// may be spared: it is safe there.
+    fn pick(&mut self, now: Instant, spares_replays: bool) -> Option<(Job, Slot)> {
         // One way out is kept for fresh data.
         let room = self.retries_in_flight < self.max_in_flight.saturating_sub(1).max(1);
         let due = self
             .retry
-            .first_key_value()
-            .is_some_and(|((due, _), _)| due.is_none_or(|due| due <= now));
-        if due && room && (self.fresh.is_empty() || !self.retry_came_last) {
-            return self.retry.pop_first().map(|(_, job)| (job, Slot::Retry));
+            .iter()
+            .take_while(|((due, _), _)| due.is_none_or(|due| due <= now))
+            .find(|(_, job)| !(spares_replays && job.replayed.is_some()))
+            .map(|(key, _)| *key);
+        if let Some(due) = due.filter(|_| room && (self.fresh.is_empty() || !self.retry_came_last))
+        {
+            return self.retry.remove(&due).map(|job| (job, Slot::Retry));
         }
         self.fresh.pop_front().map(|job| (job, Slot::Fresh))
     }

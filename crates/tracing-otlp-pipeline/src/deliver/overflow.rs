@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::spool::{Entry, Recovered, Replay, Spool, SpoolCounts};
@@ -24,12 +24,19 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Overflow {
     pub(super) spool: Spool,
+    /// How much time lies between two entries that come back, at least.
+    pub(super) replay_pause: Duration,
     /// What the spool found and lost, as far as the ledger knows of it.
     counted: Mutex<SpoolCounts>,
 }
 
 impl Overflow {
-    pub(crate) fn new(spool: Spool, recovered: &Recovered, ledger: &Ledger) -> Self {
+    pub(crate) fn new(
+        spool: Spool,
+        replay_pause: Duration,
+        recovered: &Recovered,
+        ledger: &Ledger,
+    ) -> Self {
         for signal in Signal::ALL {
             // Found and lost in one: no start of this process has seen it whole.
             let damaged = recovered.corrupt.severities(signal);
@@ -39,6 +46,7 @@ impl Overflow {
         }
         let this = Self {
             spool,
+            replay_pause,
             counted: Mutex::default(),
         };
         // What a start finds may be too old or too much, and is lost with it.

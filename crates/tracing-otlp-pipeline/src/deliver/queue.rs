@@ -35,9 +35,6 @@ use crate::{
     wire::Answer,
 };
 
-/// How many requests from the spool may be in the queue at once.
-const MAX_REPLAYS: usize = 4;
-
 /// How long a spool that refused something is left alone.
 const SPOOL_REST: Duration = Duration::from_secs(1);
 
@@ -120,6 +117,17 @@ pub(crate) enum Decision {
     Nothing,
 }
 
+/// Whether one more request from the spool would be welcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Welcome {
+    /// One of these signals.
+    Yes(Vec<Signal>),
+    /// As many are in here as may; one has to leave first.
+    Enough,
+    /// Nobody would take it now, or there is no room.
+    No,
+}
+
 /// The queue, shared by the batch processors' workers, the delivery thread and those who flush.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -131,6 +139,8 @@ pub(crate) struct Queue {
     max_records: u64,
     max_bytes: usize,
     retry: RetrySettings,
+    /// How many requests of a signal from the spool may be in here at once, when all goes well.
+    max_replays: usize,
     spills: AtomicBool,
 }
 
@@ -145,6 +155,7 @@ impl Queue {
             max_records: settings.max_queued_records().get() as u64,
             max_bytes: settings.max_queued_bytes().get(),
             retry: settings.retry.clone(),
+            max_replays: settings.max_in_flight.get(),
             spills: AtomicBool::new(false),
         }
     }

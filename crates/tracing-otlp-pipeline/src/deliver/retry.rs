@@ -73,12 +73,15 @@ fn refused(status: Status, message: &str, after: Option<Duration>) -> Verdict {
 }
 
 /// Whether a message speaks of a request that is too large: the Collector ("request body too
-/// large"), grpc-go ("received message larger than max"), tonic ("message length too large").
+/// large"), grpc-go ("received message larger than max"), tonic ("message length too large"),
+/// grpc-java ("gRPC message exceeds maximum size"), .NET ("message exceeds the maximum configured
+/// message size").
 fn says_too_large(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    ["too large", "larger than max", "entity too big"]
-        .iter()
-        .any(|words| message.contains(words))
+    let has = |words: &str| message.contains(words);
+    // Not "exceed" alone: so do rates and quotas, and what exceeds them must not be sent again.
+    let exceeds = has("message") && has("exceed") && has("maximum") && has("size");
+    exceeds || has("too large") || has("larger than max") || has("entity too big")
 }
 
 /// The wait before the next attempt: exponential, with full jitter. `chance` is between 0 and 1.

@@ -104,6 +104,24 @@ async fn a_body_that_is_too_large_is_recognised_by_its_aliases() {
         (
             400,
             "text/plain",
+            "gRPC message exceeds maximum size 4194304: 5000000",
+            Fate::Split,
+        ),
+        (
+            400,
+            "text/plain",
+            "Received message exceeds the maximum configured message size.",
+            Fate::Split,
+        ),
+        (
+            400,
+            "text/plain",
+            "the rate of messages exceeds the maximum",
+            Fate::Lost(LossReason::Rejected),
+        ),
+        (
+            400,
+            "text/plain",
             "malformed",
             Fate::Lost(LossReason::Rejected),
         ),

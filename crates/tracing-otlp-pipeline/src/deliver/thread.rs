@@ -91,7 +91,9 @@ pub(super) type Ways = [Option<Way>; Signal::ALL.len()];
 
 fn prepare(routes: &[Route], connect_timeout: Duration) -> Result<(Runtime, Ways), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+        // Not all: signals are the application's, and their driver panics where it cannot be had.
+        .enable_io()
+        .enable_time()
         .thread_name("tracing-otlp-resolve")
         .max_blocking_threads(4)
         .thread_keep_alive(Duration::from_secs(1))

@@ -15,6 +15,7 @@ use super::{
     retry::{self, Verdict},
 };
 use crate::{
+    event::DeliveryEvent,
     ledger::{Ledger, LossReason},
     notice::{Notice, Notifier},
     settings::Signal,
@@ -28,6 +29,8 @@ struct Health {
     down: Option<u64>,
     /// The status it keeps answering with, by signal.
     refusing: [Option<String>; Signal::ALL.len()],
+    /// What it said last of records that it left out, by signal.
+    partly: [Option<String>; Signal::ALL.len()],
     /// Whether it is without valid credentials, by signal.
     stopped: [bool; Signal::ALL.len()],
     answered: Option<Instant>,
@@ -39,6 +42,8 @@ pub(crate) struct Watch {
     notifier: Notifier,
     servers: Mutex<BTreeMap<String, Health>>,
     told: Mutex<Vec<(Signal, LossReason)>>,
+    /// How many losses have been events.
+    events: Mutex<[[u64; LossReason::ALL.len()]; Signal::ALL.len()]>,
 }
 
 impl Watch {
@@ -47,6 +52,7 @@ impl Watch {
             notifier,
             servers: Mutex::default(),
             told: Mutex::default(),
+            events: Mutex::default(),
         }
     }
 
@@ -61,6 +67,7 @@ impl Watch {
                 .or_insert_with(|| Health {
                     down: None,
                     refusing: [const { None }; Signal::ALL.len()],
+                    partly: [const { None }; Signal::ALL.len()],
                     stopped: [false; Signal::ALL.len()],
                     answered: None,
                 });
@@ -96,7 +103,10 @@ impl Watch {
                     if std::mem::take(stopped) {
                         notices.push(Notice::ExportResumed { signal, url: url() });
                     }
-                    if *rejected > 0 || !message.is_empty() {
+                    let partly = &mut health.partly[signal as usize];
+                    let is_news = partly.as_ref() != Some(message);
+                    if is_news && (*rejected > 0 || !message.is_empty()) {
+                        *partly = Some(message.clone());
                         notices.push(Notice::PartialSuccess {
                             signal,
                             url: url(),
@@ -141,8 +151,49 @@ impl Watch {
         &self.notifier
     }
 
-    /// Tells of losses inside the process, once for each reason.
+    /// Tells of records that are lost with their request.
+    pub(crate) fn tell_lost(&self, signal: Signal, reason: LossReason, records: u64) {
+        {
+            let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+            events[signal as usize][reason as usize] += records;
+        }
+        self.notifier.tell(&[DeliveryEvent::Lost {
+            signal,
+            records,
+            reason,
+        }]);
+    }
+
+    /// Tells of the losses of delivery that no request told of: what did not get into its queue, what
+    /// the disk lost, and what a shutdown wrote off.
+    fn tell_what_nobody_told(&self, ledger: &Ledger) {
+        let untold = [
+            LossReason::DeliveryQueueFull,
+            LossReason::Encode,
+            LossReason::Panic,
+            LossReason::ShutdownDeadline,
+            LossReason::SpoolFull,
+            LossReason::SpoolExpired,
+            LossReason::SpoolCorrupt,
+        ];
+        for signal in Signal::ALL {
+            for reason in untold {
+                let lost = ledger.signal(signal).lost_by(reason);
+                let told = {
+                    let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+                    events[signal as usize][reason as usize]
+                };
+                // What is told with its request is counted a moment later.
+                if lost > told {
+                    self.tell_lost(signal, reason, lost - told);
+                }
+            }
+        }
+    }
+
+    /// Tells of losses inside the process: each to programs, and to people once for each reason.
     pub(crate) fn look_at(&self, ledger: &Ledger) {
+        self.tell_what_nobody_told(ledger);
         let inside = [
             LossReason::QueueFull,
             LossReason::QueueBytesFull,
@@ -150,6 +201,9 @@ impl Watch {
             LossReason::Encode,
             LossReason::Panic,
             LossReason::TooLarge,
+            LossReason::SpoolFull,
+            LossReason::SpoolExpired,
+            LossReason::SpoolCorrupt,
         ];
         for signal in Signal::ALL {
             for reason in inside {

@@ -193,7 +193,7 @@ impl DeliverySettings {
 
     /// Sets how large a request body may be, before and after compression, 64 MiB unless set (OTLP
     /// specification, "OTLP/HTTP Request"). A larger batch makes several requests; one record that
-    /// is larger alone is lost as `too_large`.
+    /// is larger alone is cut until it fits, and lost as `too_large` where nothing is left to cut.
     #[must_use]
     pub fn with_max_request_bytes(mut self, bytes: NonZeroUsize) -> Self {
         self.max_request_bytes = bytes;

@@ -4,10 +4,7 @@
 
 use std::{fmt, time::Duration};
 
-use opentelemetry_proto::tonic::collector::logs::v1::{
-    ExportLogsPartialSuccess, ExportLogsServiceResponse,
-};
-use prost::Message as _;
+use prost::Message;
 
 /// The outcome of one attempt to send one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,13 +77,30 @@ impl Answer {
     }
 }
 
-/// Reads an `Export…ServiceResponse`. Those of all signals look alike on the wire.
+/// An `Export…ServiceResponse`. Those of all signals look alike on the wire.
+#[derive(Clone, PartialEq, Message)]
+struct Response {
+    #[prost(message, optional, tag = "1")]
+    partial_success: Option<NumberAndText>,
+}
+
+/// An `Export…PartialSuccess`, and a `google.rpc.Status`: an integer, then a text. The text is for
+/// people; the number must not be lost because the text is no UTF-8.
+#[derive(Clone, PartialEq, Message)]
+struct NumberAndText {
+    #[prost(int64, tag = "1")]
+    number: i64,
+    #[prost(bytes = "vec", tag = "2")]
+    text: Vec<u8>,
+}
+
+/// Reads an `Export…ServiceResponse`.
 pub(super) fn partial_success(body: &[u8]) -> Answer {
-    let partial = ExportLogsServiceResponse::decode(body)
+    let partial = Response::decode(body)
         .ok()
         .and_then(|response| response.partial_success)
         .unwrap_or_default();
-    Answer::accepted(partial.rejected_log_records, &partial.error_message)
+    Answer::accepted(partial.number, &String::from_utf8_lossy(&partial.text))
 }
 
 /// Reads an `Export…ServiceResponse` in JSON.
@@ -104,11 +118,10 @@ pub(super) fn partial_success_json(body: &[u8]) -> Answer {
     Answer::accepted(rejected.unwrap_or(0), message)
 }
 
-/// Reads the message of a `google.rpc.Status`, which has the same field numbers and types as a
-/// partial success: an integer, then a string.
+/// Reads the message of a `google.rpc.Status`.
 pub(super) fn status_message(body: &[u8]) -> String {
-    ExportLogsPartialSuccess::decode(body)
-        .map(|status| shorten(&status.error_message))
+    NumberAndText::decode(body)
+        .map(|status| plain_message(&status.text))
         .unwrap_or_default()
 }
 
@@ -146,6 +159,13 @@ mod tests {
             );
         }
         assert_eq!(partial_success_json(b"{}"), Answer::accepted(0, ""));
+    }
+
+    #[test]
+    fn a_text_that_is_no_utf8_does_not_hide_how_many_were_rejected() {
+        let body = b"\x0a\x06\x08\x03\x12\x02\xff!";
+        assert_eq!(partial_success(body), Answer::accepted(3, "\u{fffd}!"));
+        assert_eq!(status_message(b"\x08\x0e\x12\x02\xff!"), "\u{fffd}!");
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub(super) fn answer(head: &Parts, body: Option<Bytes>) -> Answer {
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     if head.status.is_success() {
+        if is_page(head, &body) {
+            let status = head.status.as_u16();
+            return Answer::Unreachable(format!("HTTP {status} with a web page, not OTLP"));
+        }
         return if is_json {
             answer::partial_success_json(&body)
         } else {
@@ -52,6 +56,15 @@ pub(super) fn answer(head: &Parts, body: Option<Bytes>) -> Answer {
             answer::plain_message(&body)
         },
     }
+}
+
+/// Whether a success is that of a web server that knows nothing of OTLP: a wrong port or path, or
+/// the page between a traveller and the network. Nobody has taken the records then. Empty answers
+/// say nothing, whatever type they have.
+fn is_page(head: &Parts, body: &[u8]) -> bool {
+    let kind = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.is_some_and(|kind| kind.starts_with(b"text/html"))
+        && body.trim_ascii_start().starts_with(b"<")
 }
 
 #[cfg(test)]
@@ -108,5 +121,16 @@ mod tests {
             accepted
         );
         assert_eq!(answered(204, "text/plain", b""), accepted);
+        assert_eq!(answered(200, "text/html", b""), accepted);
+        assert_eq!(answered(200, "text/html", b"ok"), accepted);
+    }
+
+    #[test]
+    fn a_web_page_is_no_answer() {
+        let page = b"\n<!DOCTYPE html><title>Sign in</title>";
+        assert_eq!(
+            answered(200, "text/html; charset=utf-8", page),
+            Answer::Unreachable("HTTP 200 with a web page, not OTLP".into())
+        );
     }
 }

@@ -47,6 +47,8 @@ pub(crate) enum Reply {
     Late(Duration, Box<Reply>),
     /// Answers like the other, but only when somebody says so.
     Until(Arc<std::sync::atomic::AtomicBool>, Box<Reply>),
+    /// Answers like the other, but waits so long after each part of the request that it has read.
+    Slowly(Duration, Box<Reply>),
     /// Answers with the head and a part of the body, then closes the connection.
     Truncated(u16),
     /// Closes the connection before it has read the request (HTTP/1: at the first byte of the body).
@@ -140,6 +142,16 @@ struct Shared {
 }
 
 impl Shared {
+    /// Takes an answer that comes with slow reading out of the script: it is not for the request that
+    /// comes meanwhile.
+    fn slowly(&self, next: Option<Reply>) -> Option<(Duration, Reply)> {
+        let Some(Reply::Slowly(pause, then)) = next else {
+            return None;
+        };
+        let _taken = self.script.lock().unwrap().pop_front();
+        Some((pause, *then))
+    }
+
     fn then(&self) -> Reply {
         self.then.lock().unwrap().clone().unwrap_or(Reply::Accept)
     }
@@ -226,6 +238,11 @@ impl Server {
         format!("http://{}", self.address)
     }
 
+    /// The next request is answered like this, after those that have their answer already.
+    pub(crate) fn next(&self, reply: Reply) {
+        self.shared.script.lock().unwrap().push_back(reply);
+    }
+
     /// From now on, when the script is over, the answer is this.
     pub(crate) fn then(&self, reply: Reply) {
         *self.shared.then.lock().unwrap() = Some(reply);
@@ -291,20 +308,21 @@ async fn answer(
 ) -> Result<Answer, std::io::Error> {
     let (head, body) = request.into_parts();
     let next = shared.script.lock().unwrap().front().cloned();
-    if let Reply::Reset = next.unwrap_or_else(|| shared.then()) {
+    if let Reply::Reset = next.clone().unwrap_or_else(|| shared.then()) {
         shared.script.lock().unwrap().pop_front();
         shared
             .resets
             .fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         return Err(std::io::Error::other("resetting"));
     }
-    let body = body
-        .collect()
-        .await
-        .map_err(std::io::Error::other)?
-        .to_bytes();
+    let slow = shared.slowly(next);
+    let pause = slow.as_ref().map(|(pause, _)| *pause);
+    let body = read(body, pause).await?;
     let content_type = head.headers["content-type"].to_str().unwrap().to_owned();
-    let next = shared.script.lock().unwrap().pop_front();
+    let next = match slow {
+        Some((_, then)) => Some(then),
+        None => shared.script.lock().unwrap().pop_front(),
+    };
     let reply = next.unwrap_or_else(|| shared.then());
     let received = Received {
         connection,
@@ -377,12 +395,28 @@ async fn answer(
             .header("content-length", 100)
             .body(Broken(Some(Bytes::from_static(b"\x0a\x20half"))).boxed())
             .unwrap(),
-        Reply::Late(..) | Reply::Until(..) | Reply::UpTo(_) | Reply::Reset => {
+        Reply::Late(..) | Reply::Slowly(..) | Reply::Until(..) | Reply::UpTo(_) | Reply::Reset => {
             unreachable!("replaced above")
         }
         Reply::Hang => std::future::pending().await,
         Reply::HangUp => return Err(std::io::Error::other("hanging up")),
     })
+}
+
+/// Reads to the end, with a pause after each part where there is one.
+async fn read(
+    mut body: hyper::body::Incoming,
+    pause: Option<Duration>,
+) -> Result<Bytes, std::io::Error> {
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(std::io::Error::other)?;
+        all.extend_from_slice(frame.data_ref().unwrap_or(&Bytes::new()));
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+    }
+    Ok(all.freeze())
 }
 
 fn infallible(never: Infallible) -> std::io::Error {

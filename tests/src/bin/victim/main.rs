@@ -19,6 +19,7 @@ mod collectors;
 mod configured;
 mod endings;
 mod feedback;
+mod killed;
 mod runtimes;
 mod setup;
 
@@ -42,6 +43,8 @@ fn main() -> Outcome {
         ["guard-dropped-early"] => endings::guard_dropped_early(),
         ["shuts-down-twice"] => endings::shuts_down_twice(),
         ["waits-for-a-signal"] => endings::waits_for_a_signal(),
+        ["spools", from] => killed::spools(from.parse()?),
+        ["drains"] => killed::drains(),
         ["event", deadline] => runtimes::event(deadline.parse()?),
         ["in-tokio", flavor, end] => runtimes::in_tokio(flavor, end),
         ["before-tokio", end] => runtimes::before_tokio(end),

@@ -39,7 +39,9 @@ impl Queue {
         let signal = out.job.request.signal;
         let job = &mut out.job;
         let records = job.request.records;
-        let gate = &mut state.lanes[signal as usize].gate;
+        let lane = &mut state.lanes[signal as usize];
+        let gate = &mut lane.gate;
+        let was_closed = gate.is_closed();
         let verdict = retry::judge(answer);
         let no_answer = matches!(answer, Answer::Unreachable(_) | Answer::TimedOut(_));
         if no_answer && !moment.online && !moment.closing {
@@ -50,6 +52,19 @@ impl Queue {
         }
         let mut events = gate.see(answer, verdict, now, out.probe, moment.closing);
         out.probe = false;
+        if !was_closed && gate.is_closed() {
+            // One of them may have asked in vain, and stands in front of all others on the disk.
+            lane.hurry_replays();
+        }
+        if job.replayed.is_some() {
+            let most = &mut state.replays[signal as usize].most;
+            *most = match verdict {
+                Verdict::Taken { .. } => (*most + 1).min(self.max_replays),
+                Verdict::TooLarge => *most,
+                // Each that is refused costs its records: no more of them than have to be.
+                Verdict::Again { .. } | Verdict::Unauthorized | Verdict::Never => 1,
+            };
+        }
         let mut rejected = |count, reason, answer: &Answer| {
             let (status, message) = match answer {
                 Answer::Refused {
@@ -104,6 +119,11 @@ impl Queue {
                 wait: due.map_or(Duration::ZERO, |due| due - now),
                 cause: cause(answer),
             });
+        }
+        if verdict == Verdict::Unauthorized {
+            // Nobody knows for how long: what came from the spool waits there, where it is safe.
+            state.give_back_waiting(signal);
+            self.replay_ended.notify_one();
         }
         (decision, events)
     }
@@ -212,7 +232,7 @@ impl Queue {
             if let Some(replayed) = &mut replayed {
                 for _ in 1..parts.len() {
                     replayed.split();
-                    state.replays += 1;
+                    state.replays[lane].inside += 1;
                 }
             }
             for request in parts {

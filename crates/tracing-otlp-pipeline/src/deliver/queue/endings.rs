@@ -61,12 +61,9 @@ impl Queue {
             let mut state = self.lock();
             let state = &mut *state;
             state.closing = true;
-            for lane in &mut state.lanes {
-                for replayed in lane.take_replayed() {
-                    state.records -= replayed.request.records;
-                    state.bytes -= replayed.request.bytes();
-                    state.replays -= 1;
-                }
+            for signal in Signal::ALL {
+                state.give_back_waiting(signal);
+                let lane = &mut state.lanes[signal as usize];
                 lane.hurry(u64::MAX);
                 lane.gate.hurry();
             }
@@ -144,7 +141,8 @@ impl Queue {
     fn write_off(&self, state: &mut State, worker_lost: impl Fn(Signal) -> bool) {
         state.lanes.iter_mut().for_each(Lane::clear);
         state.out.clear();
-        (state.records, state.bytes, state.replays) = (0, 0, 0);
+        (state.records, state.bytes) = (0, 0);
+        state.replays = Default::default();
         (state.leaving_records, state.leaving_bytes) = (0, 0);
         for signal in Signal::ALL {
             let account = self.ledger.signal(signal);

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use tokio::time::Instant as Clock;
 
-use super::{MAX_REPLAYS, Out, Queue, SPOOL_REST, State, Ticket};
+use super::{Out, Queue, SPOOL_REST, State, Ticket, Welcome};
 use crate::{
     deliver::{lane::Job, later, overflow::Replayed},
     encode::Request,
@@ -27,22 +27,32 @@ impl Queue {
     }
 
     /// Whether a request from the spool would be welcome, for a signal that has somewhere to go.
-    pub(crate) fn wants_replay(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> bool {
+    pub(crate) fn replay_welcome(&self, now: Clock, has_way: impl Fn(Signal) -> bool) -> Welcome {
         let state = self.lock();
-        let open = |signal: &Signal| {
-            has_way(*signal) && state.lanes[*signal as usize].gate.welcomes_replay(now)
-        };
-        !state.closing
+        let has_room = !state.closing
             && state.is_online()
-            && state.replays < MAX_REPLAYS
             && state.records <= self.max_records / 2
-            && state.bytes <= self.max_bytes / 2
-            && Signal::ALL.iter().any(open)
-    }
-
-    /// Whether as many requests from the spool are in here as may.
-    pub(crate) fn is_full_of_replays(&self) -> bool {
-        self.lock().replays >= MAX_REPLAYS
+            && state.bytes <= self.max_bytes / 2;
+        if !has_room {
+            return Welcome::No;
+        }
+        let open = |signal: &Signal| {
+            let lane = &state.lanes[*signal as usize];
+            has_way(*signal) && lane.gate.welcomes_replay(now, lane.has_fresh())
+        };
+        let mut signals: Vec<Signal> = Signal::ALL.into_iter().filter(open).collect();
+        if signals.is_empty() {
+            return Welcome::No;
+        }
+        signals.retain(|signal| {
+            let replays = state.replays[*signal as usize];
+            replays.inside < replays.most
+        });
+        if signals.is_empty() {
+            Welcome::Enough
+        } else {
+            Welcome::Yes(signals)
+        }
     }
 
     /// Waits until one of them has left.
@@ -59,8 +69,8 @@ impl Queue {
             }
             state.records += request.records;
             state.bytes += request.bytes();
-            state.replays += 1;
             let lane = request.signal as usize;
+            state.replays[lane].inside += 1;
             state.lanes[lane].put_back(Job::replayed(request, replayed), None);
         }
         self.wake();

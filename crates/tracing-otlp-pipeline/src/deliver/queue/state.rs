@@ -28,6 +28,21 @@ pub(super) struct Out {
     pub(super) leaving: bool,
 }
 
+/// How many requests of a signal came from the spool and are in here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replays {
+    pub(super) inside: usize,
+    /// How many may be, as far as the destination's answers have shown: one more with each that was
+    /// taken, and one alone after a failure.
+    pub(super) most: usize,
+}
+
+impl Default for Replays {
+    fn default() -> Self {
+        Self { inside: 0, most: 1 }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     /// One lane per signal, so that a destination that hangs holds up only its own.
@@ -40,8 +55,8 @@ pub(super) struct State {
     pub(super) clock: OnlineClock,
     /// As the application says, and as its callback says.
     pub(super) online: [bool; 2],
-    /// How many requests from the spool are in here.
-    pub(super) replays: usize,
+    /// The requests from the spool that are in here, of each signal.
+    pub(super) replays: [Replays; SIGNALS],
     /// What is being given up.
     pub(super) leaving_records: u64,
     pub(super) leaving_bytes: usize,
@@ -68,7 +83,7 @@ impl State {
             next_ticket: 0,
             clock: OnlineClock::default(),
             online: [true; 2],
-            replays: 0,
+            replays: [Replays::default(); SIGNALS],
             leaving_records: 0,
             leaving_bytes: 0,
             spool_rests: None,
@@ -131,7 +146,8 @@ impl State {
     pub(super) fn forget(&mut self, job: &Job) {
         self.records -= job.request.records;
         self.bytes -= job.request.bytes();
-        self.replays -= usize::from(job.replayed.is_some());
+        let replays = &mut self.replays[job.request.signal as usize];
+        replays.inside -= usize::from(job.replayed.is_some());
     }
 
     /// Makes a request one that is given up.
@@ -164,6 +180,13 @@ impl State {
             .filter_map(|lane| lane.oldest().map(|number| (number, lane)))
             .min_by_key(|(number, _)| *number);
         lane.and_then(|(_, lane)| lane.take_oldest())
+    }
+
+    /// Lets what came from the spool, and waits here for its turn, go back there.
+    pub(super) fn give_back_waiting(&mut self, signal: Signal) {
+        for job in self.lanes[signal as usize].take_replayed() {
+            self.forget(&job);
+        }
     }
 
     /// Takes what came from the spool out of the hands of the thread.

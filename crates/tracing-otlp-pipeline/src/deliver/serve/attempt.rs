@@ -147,11 +147,7 @@ impl Delivery {
         if let Some(way) = &self.ways[request.signal as usize] {
             self.watch.lost(&*way.transport, records);
         }
-        self.tell(&[DeliveryEvent::Lost {
-            signal: request.signal,
-            records,
-            reason,
-        }]);
+        self.watch.tell_lost(request.signal, reason, records);
         self.queue.settle(ticket, Outcome::lost(records, reason));
     }
 }

@@ -10,7 +10,7 @@ use super::Delivery;
 use crate::{
     deliver::{
         overflow::{Overflow, Replayed},
-        queue::{Outcome, Ticket},
+        queue::{Outcome, Ticket, Welcome},
         spool::{Refusal, Refused, Replay},
     },
     encode::Request,
@@ -18,6 +18,7 @@ use crate::{
     ledger::LossReason,
     notice::Notice,
     settings::Signal,
+    unwind::caught_async,
 };
 
 impl Delivery {
@@ -81,27 +82,44 @@ impl Delivery {
         }
     }
 
-    /// Brings back what is on disk, at its own pace, while there is room and somebody to take it.
+    /// Brings back what is on disk, for as long as there is a spool.
     pub(super) async fn replay(self: Arc<Self>) {
         let Some(overflow) = &self.overflow else {
             return;
         };
         self.tell_of_kept();
+        // Whatever panics costs one entry a while, and not the rest of the backlog.
+        while caught_async(self.bring_all_back(overflow)).await.is_err() {
+            tokio::time::sleep(NOTHING_TO_REPLAY).await;
+        }
+    }
+
+    /// Brings back one entry after the other, while there is room and somebody to take it. How many
+    /// are in memory at once follows the destination's answers, so it is the destination that sets
+    /// the pace; the setting is its upper bound.
+    async fn bring_all_back(&self, overflow: &Overflow) {
         let has_way = |signal| self.ways[signal as usize].is_some();
         loop {
             overflow.reconcile(self.queue.ledger());
-            let mut pause = NOTHING_TO_REPLAY;
-            if self.queue.wants_replay(Instant::now(), has_way) {
-                if let Some(replay) = overflow.spool.next().await {
-                    pause = REPLAY_PACE;
-                    // It may have been found only now, in a file that could not be read before.
-                    overflow.reconcile(self.queue.ledger());
-                    self.bring_back(replay);
+            self.look();
+            let pause = match self.queue.replay_welcome(Instant::now(), has_way) {
+                Welcome::Yes(signals) => match overflow.spool.next_of(&signals).await {
+                    Some(replay) => {
+                        // It may have been found only now, in a file that could not be read before.
+                        overflow.reconcile(self.queue.ledger());
+                        self.bring_back(replay);
+                        overflow.replay_pause
+                    }
+                    None => NOTHING_TO_REPLAY,
+                },
+                Welcome::Enough => {
+                    // Or the way to another destination is open again.
+                    let ended = self.queue.replay_ended();
+                    let _ = tokio::time::timeout(ASK_AGAIN, ended).await;
+                    continue;
                 }
-            } else if self.queue.is_full_of_replays() {
-                self.queue.replay_ended().await;
-                pause = REPLAY_PACE;
-            }
+                Welcome::No => ASK_AGAIN,
+            };
             tokio::time::sleep(pause).await;
         }
     }
@@ -123,8 +141,8 @@ impl Delivery {
     }
 }
 
-/// The pace of the replay: slow enough to leave the network to fresh data, fast enough to catch up.
-const REPLAY_PACE: Duration = Duration::from_millis(25);
-
-/// How long to wait where there is nothing on disk, or nobody to take it.
+/// How long to wait where there is nothing on disk.
 const NOTHING_TO_REPLAY: Duration = Duration::from_secs(1);
+
+/// How long to wait where nobody takes anything, or memory is full of what is younger.
+const ASK_AGAIN: Duration = Duration::from_millis(250);

@@ -47,7 +47,7 @@ pub(super) trait Disk: Send + 'static {
 pub(super) trait DiskFile: Send {
     /// Appends all of it; after an error, any part of it.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Makes the content durable.
+    /// Makes the content durable; an error too where the file has no name any more.
     fn sync(&mut self) -> io::Result<()>;
     /// Reads from a position until the buffer or the file ends; says how much.
     fn read(&mut self, position: u64, into: &mut [u8]) -> io::Result<usize>;
@@ -163,7 +163,16 @@ impl DiskFile for File {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        self.sync_data()?;
+        // Who cleans up temporary files, say, leaves us a file that nobody will find again.
+        #[cfg(unix)]
+        if std::os::unix::fs::MetadataExt::nlink(&self.metadata()?) == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "somebody has deleted the file",
+            ));
+        }
+        Ok(())
     }
 
     fn read(&mut self, position: u64, into: &mut [u8]) -> io::Result<usize> {

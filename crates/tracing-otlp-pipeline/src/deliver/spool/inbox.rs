@@ -16,14 +16,14 @@ use super::{
     Replay, SpoolState,
     entry::{Entry, SEVERITIES},
     error::Refusal,
-    store::{Id, SpoolCounts},
+    store::{Id, Signals, SpoolCounts},
 };
 
 pub(super) type Durable = oneshot::Sender<Result<(), Refusal>>;
 
 /// What is asked of the thread besides writing.
 pub(super) enum Command {
-    Next(oneshot::Sender<Option<Replay>>),
+    Next(Signals, oneshot::Sender<Option<Replay>>),
     Ack(Id),
     /// With what of it is done with, by severity.
     Release(Id, [u64; SEVERITIES]),

@@ -194,8 +194,14 @@ impl Spool {
     ///
     /// Dropping the future, or the [`Replay`] without [`ack`](Replay::ack), gives it back.
     pub async fn next(&self) -> Option<Replay> {
+        self.next_of(&Signal::ALL).await
+    }
+
+    /// The same, of these signals: the destination of another one may be away.
+    pub async fn next_of(&self, signals: &[Signal]) -> Option<Replay> {
         let (reply, found) = oneshot::channel();
-        self.shared().command(Command::Next(reply));
+        let wanted = Signals::of(signals);
+        self.shared().command(Command::Next(wanted, reply));
         found.await.ok()?
     }
 

@@ -133,7 +133,10 @@ struct Session<D: Disk> {
     signals: Vec<Signal>,
     held: Vec<(Id, u64)>,
     seen: BTreeSet<u64>,
-    last: Option<u64>,
+    /// The youngest that was given out, of each signal.
+    last: [Option<u64>; Signal::ALL.len()],
+    /// Some were passed over, for others that were wanted.
+    passed_over: bool,
     faults: bool,
     evicted: u64,
     acked: Vec<u64>,
@@ -221,7 +224,8 @@ impl<D: Disk> Model<D> {
             signals: signals.to_vec(),
             held: Vec::new(),
             seen: BTreeSet::new(),
-            last: None,
+            last: Default::default(),
+            passed_over: false,
             faults: self.failing,
             evicted: counts.evicted.entries,
             acked: Vec::new(),
@@ -291,14 +295,16 @@ impl<D: Disk> Model<D> {
         self.check(session, tight);
     }
 
-    /// Takes the next entry and checks it against what is known.
-    fn take(&mut self, session: &mut Session<D>) -> Option<(Id, u64)> {
+    /// Takes the next entry of these signals and checks it against what is known.
+    fn take(&mut self, session: &mut Session<D>, wanted: &[Signal]) -> Option<(Id, u64)> {
         let now = self.now();
-        let found = session.store.next(now);
+        session.passed_over |= wanted != Signal::ALL;
+        let found = session.store.next(now, Signals::of(wanted));
         self.check(session, false);
         let (id, entry) = found?;
         let number = number_of(&entry);
         assert!(session.signals.contains(&entry.signal), "of no use here");
+        assert!(wanted.contains(&entry.signal), "not wanted now");
         let known = self.known.get(&number).expect("an invented entry");
         assert_eq!(entry, known.entry, "a changed entry");
         assert!(
@@ -310,12 +316,13 @@ impl<D: Disk> Model<D> {
             "{number} is back though its acknowledgement was durable"
         );
         if session.seen.insert(number) && !session.faults {
-            assert!(
-                session.last < Some(number),
-                "{number} after {:?}",
-                session.last
-            );
-            session.last = Some(number);
+            // Of each signal the oldest first, and of all where none was passed over.
+            let of_signal = |signal: &Signal| *signal == entry.signal || !session.passed_over;
+            for signal in Signal::ALL.into_iter().filter(of_signal) {
+                let last = session.last[signal as usize];
+                assert!(last < Some(number), "{number} after {last:?}");
+            }
+            session.last[entry.signal as usize] = Some(number);
         }
         assert!(
             session.held.iter().all(|(_, held)| *held != number),
@@ -333,8 +340,9 @@ impl<D: Disk> Model<D> {
         match self.random.below(100) {
             0..35 => self.append(session),
             35..58 => {
+                let wanted = self.some_signals();
                 for _ in 0..8 {
-                    let held = self.take(session);
+                    let held = self.take(session, &wanted);
                     session.held.extend(held);
                 }
             }
@@ -452,7 +460,7 @@ impl<D: Disk> Model<D> {
         let evictions = self.evicted > 0 || self.evicted_unknown;
         let mut found = BTreeSet::new();
         let mut ids = Vec::new();
-        while let Some((id, number)) = self.take(&mut session) {
+        while let Some((id, number)) = self.take(&mut session, &Signal::ALL) {
             found.insert(number);
             ids.push(id);
         }
@@ -463,7 +471,7 @@ impl<D: Disk> Model<D> {
             for id in ids {
                 session.store.release(id, &[0; 6]);
             }
-            let again = std::iter::from_fn(|| self.take(&mut session));
+            let again = std::iter::from_fn(|| self.take(&mut session, &Signal::ALL));
             let again: Vec<u64> = again.map(|(_, number)| number).collect();
             assert!(
                 again.iter().eq(&found),

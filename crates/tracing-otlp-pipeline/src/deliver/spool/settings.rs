@@ -3,7 +3,7 @@
 //! Part of `spool`; what users set, and the derived bounds that keep any combination workable.
 
 use std::{
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -27,6 +27,7 @@ pub struct SpoolSettings {
     /// `None`, here and below: nobody said anything, so that others still can.
     max_bytes: Option<NonZeroUsize>,
     max_age: Option<Duration>,
+    replay_rate: Option<NonZeroU32>,
     segment_bytes: NonZeroUsize,
     commit_interval: Duration,
     commit_bytes: NonZeroUsize,
@@ -41,6 +42,7 @@ impl SpoolSettings {
             directory: directory.into(),
             max_bytes: None,
             max_age: None,
+            replay_rate: None,
             segment_bytes: NonZeroUsize::MIN.saturating_add(8 * MIB - 1),
             commit_interval: Duration::from_millis(25),
             commit_bytes: NonZeroUsize::MIN.saturating_add(MIB - 1),
@@ -83,6 +85,25 @@ impl SpoolSettings {
         self
     }
 
+    /// Sets how many requests a second may come back from disk at most, 200 unless set.
+    ///
+    /// What the destination takes is the pace below that: replay begins with one request, has one
+    /// more under way for each that was taken, up to
+    /// [`with_max_in_flight`](crate::DeliverySettings::with_max_in_flight) without the one that is
+    /// kept for fresh data, and begins anew with one after a failure. Fresh data takes turns with it.
+    #[must_use]
+    pub fn with_replay_rate(mut self, requests: NonZeroU32) -> Self {
+        self.replay_rate = Some(requests);
+        self
+    }
+
+    /// The same, unless it was set before.
+    #[must_use]
+    pub fn or_replay_rate(mut self, requests: NonZeroU32) -> Self {
+        self.replay_rate.get_or_insert(requests);
+        self
+    }
+
     /// Sets how large a segment file grows, 8 MiB unless set, at most an eighth of
     /// [`with_max_bytes`](Self::with_max_bytes). Space comes back a segment at a time.
     #[must_use]
@@ -121,6 +142,16 @@ impl SpoolSettings {
         self.max_bytes.unwrap_or(MAX_BYTES)
     }
 
+    /// How many requests a second may come back from disk.
+    pub fn replay_rate(&self) -> NonZeroU32 {
+        self.replay_rate.unwrap_or(REPLAY_RATE)
+    }
+
+    /// How much time lies between two of them at least.
+    pub(crate) fn replay_pause(&self) -> Duration {
+        Duration::from_secs(1) / self.replay_rate().get()
+    }
+
     pub(super) fn commit_interval(&self) -> Duration {
         self.commit_interval
     }
@@ -154,6 +185,7 @@ pub(super) struct Bounds {
 const MIB: usize = 1024 * 1024;
 const MAX_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(512 * MIB - 1);
 const MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+const REPLAY_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add(200 - 1);
 /// Below this a segment holds hardly an entry.
 const MIN_BYTES: u64 = 64 * 1024;
 /// Positions in a segment fit into 32 bits, with room for one large entry.

@@ -68,6 +68,8 @@ pub struct Recovered {
     pub corrupt: Tally,
     /// Files that could not be read now; they stay, and are tried again.
     pub unreadable_files: u64,
+    /// Files of another version of the format; they stay as they are.
+    pub foreign_files: u64,
 }
 
 /// What became of everything that was recovered or appended in this run: `recovered + appended ==
@@ -98,6 +100,8 @@ pub struct SpoolCounts {
 enum Leave {
     Evicted,
     Expired,
+    /// Somebody else has deleted its file.
+    Vanished,
 }
 
 #[derive(Debug)]
@@ -120,6 +124,8 @@ pub(super) struct Store<D: Disk> {
     undead: BTreeMap<String, u64>,
     /// Deleted files that a crash of the system may bring back.
     names_unsynced: bool,
+    /// Segments of another version that were seen.
+    foreign_files: u64,
     _lock: D::Lock,
 }
 
@@ -178,6 +184,7 @@ impl<D: Disk> Store<D> {
     pub(super) fn close(&mut self) {
         self.write_acks(true);
         self.seal();
+        self.miss();
     }
 
     pub(super) fn counts(&self) -> SpoolCounts {

@@ -208,8 +208,8 @@ impl<D: Disk> Worker<D> {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Next(reply) => {
-                let found = self.store.next(self.clock.now());
+            Command::Next(wanted, reply) => {
+                let found = self.store.next(self.clock.now(), wanted);
                 self.publish();
                 // If nobody waits for it any more, dropping it gives it back.
                 let _ = reply.send(found.map(|(id, entry)| Replay {
@@ -253,7 +253,7 @@ impl<D: Disk> Worker<D> {
                 Command::Ack(id) => self.store.ack(id),
                 Command::Release(id, done) => self.store.release(id, &done),
                 Command::Close(reply) => closers.extend(reply),
-                Command::Next(_) | Command::Sync(_) => {}
+                Command::Next(..) | Command::Sync(_) => {}
             }
         }
         self.store.close();

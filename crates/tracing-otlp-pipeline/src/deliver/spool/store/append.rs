@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::{Active, Now, Store};
+use super::{Active, Leave, Now, Store};
 use crate::deliver::spool::{
     disk::{Disk, DiskFile as _},
     entry::Entry,
@@ -170,8 +170,13 @@ impl<D: Disk> Store<D> {
         };
         segment.sealed = true;
         // What does not count should not be found by a later start either.
-        if self.disk.truncate(&name, segment.data_end).is_ok() {
-            segment.len = segment.data_end;
+        match self.disk.truncate(&name, segment.data_end) {
+            Ok(()) => segment.len = segment.data_end,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.leave(active.number, Leave::Vanished);
+                return;
+            }
+            Err(_) => {}
         }
         self.delete_if_done(active.number);
     }

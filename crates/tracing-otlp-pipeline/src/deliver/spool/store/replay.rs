@@ -5,17 +5,28 @@
 
 use std::io;
 
-use super::{ASIDE, Id, Now, Store, is_expired};
+use super::{ASIDE, Id, Leave, Now, Signals, Store, is_expired};
 use crate::deliver::spool::{
     disk::{Disk, DiskFile as _},
     entry::{Entry, SEVERITIES},
     format::{self, Ack},
-    segment::{self, Handed, Step, Window},
+    segment::{self, Handed, Segment, Step, Window},
 };
 
+/// How many entries may be remembered as passed over, or given back, before nothing behind them is
+/// looked at: each costs memory, some 300 bytes.
+const MOST_PASSED_OVER: usize = 4096;
+
 impl<D: Disk> Store<D> {
-    /// The oldest entry that is not in flight, which is from now on.
-    pub(in crate::deliver::spool) fn next(&mut self, now: Now) -> Option<(Id, Entry)> {
+    /// The oldest entry of these signals that is not in flight, which is from now on. Others are passed
+    /// over, to be given out when they are wanted.
+    pub(in crate::deliver::spool) fn next(
+        &mut self,
+        now: Now,
+        wanted: Signals,
+    ) -> Option<(Id, Entry)> {
+        let given_back = |segment: &Segment| segment.handed.values().filter(|h| h.released).count();
+        let mut passed = self.segments.values().map(given_back).sum();
         let numbers: Vec<u64> = self.segments.keys().copied().collect();
         for number in numbers {
             let Some(segment) = self.segments.get(&number) else {
@@ -27,9 +38,12 @@ impl<D: Disk> Store<D> {
             if !segment.loaded {
                 self.load(number, now);
             }
-            match self.next_of(number, now) {
+            match self.next_of(number, now, wanted, &mut passed) {
                 Ok(Some(found)) => return Some(found),
                 Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.leave(number, Leave::Vanished);
+                }
                 Err(_) => {
                     self.reader = None;
                     if let Some(segment) = self.segments.get_mut(&number) {
@@ -41,7 +55,13 @@ impl<D: Disk> Store<D> {
         None
     }
 
-    fn next_of(&mut self, number: u64, now: Now) -> io::Result<Option<(Id, Entry)>> {
+    fn next_of(
+        &mut self,
+        number: u64,
+        now: Now,
+        wanted: Signals,
+        passed: &mut usize,
+    ) -> io::Result<Option<(Id, Entry)>> {
         loop {
             let Some(segment) = self.segments.get_mut(&number) else {
                 return Ok(None);
@@ -50,7 +70,9 @@ impl<D: Disk> Store<D> {
                 return Ok(None);
             }
             segment.aside = None;
-            let released = segment.handed.iter().find(|(_, handed)| handed.released);
+            let mut handed = segment.handed.iter();
+            let released =
+                handed.find(|(_, handed)| handed.released && wanted.serve(handed.signal));
             let released = released.map(|(position, _)| *position);
             if released.is_none() && segment.cursor >= segment.data_end {
                 self.reach_end(number);
@@ -103,6 +125,21 @@ impl<D: Disk> Store<D> {
             }
             if !self.signals.serve(header.signal) {
                 segment.kept.add(&tally);
+                continue;
+            }
+            if !wanted.serve(header.signal) {
+                if *passed >= MOST_PASSED_OVER {
+                    segment.cursor = at;
+                    return Ok(None);
+                }
+                *passed += 1;
+                let passed_over = Handed {
+                    tally,
+                    records: header.records,
+                    signal: header.signal,
+                    released: true,
+                };
+                segment.handed.insert(position, passed_over);
                 continue;
             }
             let payload = segment::payload(window, &header, at, end)?;

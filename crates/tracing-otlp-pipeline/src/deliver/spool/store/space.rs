@@ -2,7 +2,7 @@
 //!
 //! Part of `store`. Whole segments leave; a file that cannot be deleted now is tried again later.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use super::{Id, Leave, Store};
 use crate::deliver::spool::{disk::Disk, entry::Tally, format};
@@ -41,6 +41,21 @@ impl<D: Disk> Store<D> {
         match leave {
             Leave::Evicted => self.counts.evicted.add(tally),
             Leave::Expired => self.counts.expired.add(tally),
+            Leave::Vanished => self.counts.corrupt.add(tally),
+        }
+    }
+
+    /// Looks whether all segments are still there: what somebody has deleted is not on disk.
+    pub(super) fn miss(&mut self) {
+        let there = match self.disk.list() {
+            Ok(files) => files.into_iter().map(|(name, _)| name).collect(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeSet::new(),
+            Err(_) => return,
+        };
+        let is_gone = |number: &u64| !there.contains(&format::segment_name(*number));
+        let gone: Vec<u64> = self.segments.keys().copied().filter(is_gone).collect();
+        for number in gone {
+            self.leave(number, Leave::Vanished);
         }
     }
 

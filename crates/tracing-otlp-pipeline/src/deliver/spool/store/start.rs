@@ -40,6 +40,7 @@ impl<D: Disk> Store<D> {
             orphans: BTreeMap::new(),
             undead: BTreeMap::new(),
             names_unsynced: false,
+            foreign_files: 0,
             _lock: lock,
         };
         let recovered = store.recover(&files, now);
@@ -83,6 +84,7 @@ impl<D: Disk> Store<D> {
         }
         let unread = self.segments.values().filter(|segment| !segment.loaded);
         recovered.unreadable_files = unread.count() as u64;
+        recovered.foreign_files = self.foreign_files;
         recovered.spooled = self.counts.recovered;
         self.tick(now);
         self.make_room(0);
@@ -122,6 +124,7 @@ impl<D: Disk> Store<D> {
             }
             Ok((Load::Foreign, _)) => {
                 self.segments.remove(&number);
+                self.foreign_files += 1;
                 nothing
             }
             Ok((Load::Junk, _)) => {

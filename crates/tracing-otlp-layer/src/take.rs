@@ -5,6 +5,7 @@
 
 use std::time::SystemTime;
 
+use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::Event;
@@ -18,8 +19,8 @@ use crate::draft::Draft;
 use crate::draft::keys::OwnKey;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
-use crate::emit::{Moment, Ready, complete};
-use crate::guard;
+use crate::emit::{Moment, Ready, begin};
+use crate::guard::{self, Emitting};
 use crate::layer::LogLayer;
 use crate::link::policy::Link;
 use crate::link::{Ids, Surroundings, is_same};
@@ -28,6 +29,8 @@ impl<L> LogLayer<L>
 where
     L: Logger + Send + Sync + 'static,
 {
+    #[expect(clippy::inline_always, reason = "one caller, which does nothing else")]
+    #[inline(always)]
     pub(crate) fn take(&self, event: &Event<'_>) {
         let Some(facts) = self.facts(event) else {
             return;
@@ -61,36 +64,29 @@ where
             return;
         };
         let mut record = facts.logger.create_log_record();
+        begin(&mut record, facts, &moment);
         let ready = {
-            let mut reader = Fields(Draft::new(
-                &mut record,
-                &self.settings.limits,
-                &facts.fields,
-            ));
+            let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields);
+            let mut reader = Fields(draft);
             event.record(&mut reader);
-            let draft = &mut reader.0;
+            let mut draft = reader.0;
             draft.recognise_error();
-            if self.settings.source {
-                if let Some(file) = facts.file {
-                    let value = AnyValue::String(file.into());
-                    draft.add_own(OwnKey::File, value, file.len());
-                }
-                if let Some(line) = facts.line {
-                    draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
-                }
-                if let Some(module) = facts.module {
-                    let value = AnyValue::String(module.into());
-                    draft.add_own(OwnKey::Module, value, module.len());
-                }
+            if facts.has_more || matches!(moment.link, Link::Attributes(_)) {
+                self.describe_source(&mut draft, facts);
+                self.describe_around(&mut draft, event, moment.link);
             }
-            self.describe_around(draft, event, moment.link);
-            self.complete(draft, facts, &moment)
+            self.finish(draft)
         };
-        let dropped = ready.dropped;
-        let handing = ready.begin();
-        facts.logger.emit(record);
-        drop(handing);
-        self.counts.0.handed_over(dropped);
+        // The record is large, and every function that it went through would copy it: hence two ways.
+        if moment.clears {
+            let _cleared = Context::new().attach();
+            let _emitting = Emitting::of(ready.weight);
+            facts.logger.emit(record);
+        } else {
+            let _emitting = Emitting::of(ready.weight);
+            facts.logger.emit(record);
+        }
+        self.counts.0.handed_over(ready.dropped);
     }
 
     /// When, and in which span? `None` where the event is none for us, and then it is counted.
@@ -101,7 +97,9 @@ where
         if surroundings.suppressed || !self.may_enter(event) {
             return None;
         }
-        self.linker.learn(|dispatch| is_same(dispatch, self));
+        if !self.linker.knows_dispatch() {
+            self.linker.learn(|dispatch| is_same(dispatch, self));
+        }
         let span = self.span_of(event, &surroundings);
         let link = Link::decide(span, self.settings.unsampled, facts.severity);
         if link == Link::Dropped {
@@ -111,32 +109,25 @@ where
         Some(Moment {
             time: SystemTime::now(),
             link,
-            has_span: surroundings.has_span,
+            clears: surroundings.has_span && !matches!(link, Link::To(_)),
         })
     }
 
     /// Gives a filled record the rest.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn complete(
-        &self,
-        draft: &mut Draft<'_, L::LogRecord>,
-        facts: &Facts<L>,
-        moment: &Moment,
-    ) -> Ready {
+    fn finish(&self, mut draft: Draft<'_, L::LogRecord>) -> Ready {
         draft.finish();
-        let name = draft.event_name.or(facts.event_name);
-        let severity = draft.severity.unwrap_or(facts.severity);
-        complete(draft.record(), moment, severity, name);
-        Ready {
+        let ready = Ready {
             weight: if self.settings.tells_weights {
                 draft.weight()
             } else {
                 None
             },
             dropped: draft.dropped,
-            clears: moment.has_span && !matches!(moment.link, Link::To(_)),
-        }
+        };
+        draft.end();
+        ready
     }
 
     /// What is known of the call site. Nothing is learnt of telemetry's own.
@@ -171,8 +162,9 @@ where
 
     #[cold]
     fn refused(&self, event: &Event<'_>, severity: Severity) {
-        // Loggers refuse what telemetry itself says; that is no event of the application.
-        if guard::is_suppressed() {
+        // Loggers refuse what telemetry itself says; that is no event of the application. The thread
+        // is not ending: that was asked first of all.
+        if Context::is_current_telemetry_suppressed() {
             return;
         }
         self.counts.0.refused.add(*event.metadata().level());
@@ -188,6 +180,7 @@ where
         use crate::capture::log_records::{LogFields, Place, with_key_values};
 
         let mut record = facts.logger.create_log_record();
+        begin(&mut record, facts, moment);
         let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
         let mut reader = LogFields {
             place: Place::default(),
@@ -220,13 +213,13 @@ where
             }
         }
         self.describe_around(&mut draft, event, moment.link);
-        let ready = self.complete(&mut draft, facts, moment);
-        drop(draft);
-        let dropped = ready.dropped;
-        let handing = ready.begin();
-        logger.emit(record);
-        drop(handing);
-        self.counts.0.handed_over(dropped);
+        let ready = self.finish(draft);
+        let _cleared = moment.clears.then(|| Context::new().attach());
+        {
+            let _emitting = Emitting::of(ready.weight);
+            logger.emit(record);
+        }
+        self.counts.0.handed_over(ready.dropped);
     }
 
     /// The span that the event belongs to.
@@ -239,9 +232,17 @@ where
                 return surroundings.span;
             }
             // No current context: a trace layer that does not activate contexts may still have it.
-            return self.exported(&spans::current_id(self.id)?);
+            if spans::is_in_any() {
+                return self.entered();
+            }
+            return None;
         }
         self.exported(event.parent()?)
+    }
+
+    #[inline(never)]
+    fn entered(&self) -> Option<Ids> {
+        self.exported(&spans::current_id(self.id)?)
     }
 
     #[inline(never)]
@@ -253,6 +254,25 @@ where
             self.counts.0.found_span();
         }
         found.flatten()
+    }
+
+    /// Where the event stands in the source.
+    #[inline]
+    fn describe_source<R: LogRecord>(&self, draft: &mut Draft<'_, R>, facts: &Facts<L>) {
+        if !self.settings.source {
+            return;
+        }
+        if let Some(file) = facts.file {
+            let value = AnyValue::String(file.into());
+            draft.add_own(OwnKey::File, value, file.len());
+        }
+        if let Some(line) = facts.line {
+            draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
+        }
+        if let Some(module) = facts.module {
+            let value = AnyValue::String(module.into());
+            draft.add_own(OwnKey::Module, value, module.len());
+        }
     }
 
     /// What stands around the event: its thread, its unsampled ids, its spans' fields.

@@ -133,22 +133,56 @@ impl Door {
     pub(crate) fn lets_in_or_counts(&self, band: SeverityBand) -> bool {
         match self.room.has_some_for(band) {
             Ok(()) => true,
-            Err(full) => {
-                self.turned_away(full, band);
-                REFUSAL_IS_COUNTED.set(true);
-                false
-            }
+            Err(full) => self.refuse(full, band),
         }
+    }
+
+    /// Says no, and counts it. Thousands may come this way while a queue is full, so what is done
+    /// once or seldom stands elsewhere.
+    #[inline]
+    fn refuse(&self, full: Full, band: SeverityBand) -> bool {
+        let reason = match full {
+            Full::Records => LossReason::QueueFull,
+            Full::Bytes => LossReason::QueueBytesFull,
+            Full::Closed => return self.refuse_too_late(band),
+        };
+        REFUSAL_IS_COUNTED.set(true);
+        let before = self.account.count_lost_one(reason, band);
+        if before == 0 || self.account.has_to_ring() {
+            return self.refuse_loudly(before);
+        }
+        false
+    }
+
+    #[cold]
+    fn refuse_loudly(&self, before: u64) -> bool {
+        self.account.ring();
+        if before == 0 {
+            self.queue.wake();
+        }
+        false
+    }
+
+    #[cold]
+    fn refuse_too_late(&self, band: SeverityBand) -> bool {
+        self.too_late(band);
+        REFUSAL_IS_COUNTED.set(true);
+        false
     }
 
     /// Counts a record that a logger refused, unless that was this door on the same thread.
     ///
     /// The SDK gives out loggers without processors once a provider has been shut down: they
     /// refuse everything, and nobody behind them hears of it.
-    pub(crate) fn count_refusal(&self, band: SeverityBand) {
-        if REFUSAL_IS_COUNTED.take() {
-            return;
+    #[inline]
+    pub(crate) fn count_refusal(&self, severity: impl Into<SeverityBand>) {
+        if !REFUSAL_IS_COUNTED.take() {
+            self.count_other_refusal(severity.into());
         }
+    }
+
+    #[cold]
+    fn count_other_refusal(&self, band: SeverityBand) {
         if self.is_closed() {
             self.too_late(band);
         } else {

@@ -100,13 +100,11 @@ impl Pipeline {
             .iter()
             .find(|door| door.signal() == Signal::Logs);
         let door = door.cloned();
-        move |severity| {
-            let band = severity.into();
-            if let Some(door) = &door {
-                door.count_refusal(band);
-            } else {
+        move |severity: Severity| match &door {
+            Some(door) => door.count_refusal(severity),
+            None => {
                 let account = queue.ledger().signal(Signal::Logs);
-                account.filtered(Tally::of(band, 1));
+                account.filtered(Tally::of(severity.into(), 1));
             }
         }
     }

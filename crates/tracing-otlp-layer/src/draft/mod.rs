@@ -43,12 +43,8 @@ pub(crate) struct Draft<'a, R> {
     text_bytes: usize,
     /// Attributes that the limits turned away.
     pub(crate) dropped: u32,
-    /// A name given by the `otel.event.name` field.
-    pub(crate) event_name: Option<&'static str>,
-    /// A number given by the `otel.severity_number` field.
-    pub(crate) severity: Option<Severity>,
     /// The text of a field called `error`.
-    pub(crate) error: Option<StringValue>,
+    error: Option<Box<StringValue>>,
 }
 
 /// The bytes of a value that nobody has counted. Adding to it changes nothing.
@@ -57,13 +53,16 @@ pub(crate) const UNWEIGHED: usize = usize::MAX;
 impl<'a, R: LogRecord> Draft<'a, R> {
     #[inline]
     pub(crate) fn new(record: &'a mut R, limits: &'a Limits, fields: &'a FieldFacts) -> Self {
-        let must_hold = !fields.are_unique || limits.record_bytes != usize::MAX;
         Self {
             record,
             limits,
             fields,
-            held: must_hold.then(Box::default),
-            room: if must_hold { 0 } else { limits.attributes },
+            held: fields.must_hold.then(Box::default),
+            room: if fields.must_hold {
+                0
+            } else {
+                limits.attributes
+            },
             marks: Marks::default(),
             fields_here: 0,
             own_here: 0,
@@ -71,15 +70,19 @@ impl<'a, R: LogRecord> Draft<'a, R> {
             has_exception: false,
             text_bytes: 0,
             dropped: 0,
-            event_name: None,
-            severity: None,
             error: None,
         }
     }
 
-    /// What is filled.
-    pub(crate) fn record(&mut self) -> &mut R {
-        self.record
+    /// A name given by the `otel.event.name` field, in place of the call site's.
+    pub(crate) fn set_event_name(&mut self, name: &'static str) {
+        self.record.set_event_name(name);
+    }
+
+    /// A number given by the `otel.severity_number` field, in place of the call site's.
+    pub(crate) fn set_severity(&mut self, severity: Severity) {
+        self.record.set_severity_number(severity);
+        self.record.set_severity_text(severity.name());
     }
 
     /// Holds everything to the end: keys will come that are not known now.
@@ -88,6 +91,13 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         self.held = Some(Box::default());
         self.room = 0;
         self
+    }
+
+    /// Takes note of the text of a field called `error`, which matters where there is no message.
+    pub(crate) fn set_error(&mut self, text: &StringValue) {
+        if !self.has_body {
+            self.error = Some(Box::new(text.clone()));
+        }
     }
 
     /// Sets the body; `bytes` are those of its text.
@@ -243,7 +253,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         if let Some(text) = self.error.take() {
             self.has_exception = true;
             let bytes = text.as_str().len();
-            self.add_own(OwnKey::ExceptionMessage, AnyValue::String(text), bytes);
+            self.add_own(OwnKey::ExceptionMessage, AnyValue::String(*text), bytes);
         }
     }
 
@@ -252,6 +262,14 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     pub(crate) fn finish(&mut self) {
         if self.held.is_some() || self.dropped > 0 {
             self.settle();
+        }
+    }
+
+    /// Ends the draft: most of the time there is nothing to drop in it.
+    #[inline]
+    pub(crate) fn end(self) {
+        if self.held.is_none() && self.error.is_none() {
+            std::mem::forget(self);
         }
     }
 
@@ -319,7 +337,7 @@ mod tests {
     ) -> (Vec<(String, AnyValue)>, Finished) {
         let provider = SdkLoggerProvider::builder().build();
         let mut record = provider.logger("test").create_log_record();
-        let fields = FieldFacts::default();
+        let fields = FieldFacts::none(limits);
         let mut draft = Draft::new(&mut record, limits, &fields);
         work(&mut draft);
         draft.finish();

@@ -82,6 +82,7 @@ impl Linker {
     }
 
     /// Does nobody have to be asked for the dispatch any more?
+    #[inline]
     pub(crate) fn knows_dispatch(&self) -> bool {
         self.dispatch.get().is_some()
     }
@@ -89,6 +90,7 @@ impl Linker {
     /// Learns the dispatch where `on_register_dispatch` never came: `Option`, `Vec` and `reload`
     /// do not pass it on. `is_ours` tells whether a dispatch is the layer's own; ids of spans do
     /// not tell, since every registry counts from one.
+    #[cold]
     pub(crate) fn learn(&self, is_ours: impl Fn(&Dispatch) -> bool) {
         if self.knows_dispatch() {
             return;

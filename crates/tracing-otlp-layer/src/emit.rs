@@ -10,10 +10,8 @@ use crate::capture::callsite::Facts;
 use crate::guard::Weight;
 use crate::link::policy::Link;
 
-/// When an event came, and from where.
-pub(crate) struct Moment {
-    /// The one clock read: both of a record's times.
-    pub(crate) time: SystemTime,
+/// What an event is tied to.
+pub(crate) struct Tie {
     pub(crate) link: Link,
     /// The SDK fills in the current span where a record has none: only a cleared context keeps it
     /// from that.
@@ -22,15 +20,17 @@ pub(crate) struct Moment {
 
 /// Begins a record with what is known before its fields are read; they may say better.
 #[inline]
-pub(crate) fn begin<L, R: LogRecord>(record: &mut R, facts: &Facts<L>, moment: &Moment) {
-    record.set_timestamp(moment.time);
-    record.set_observed_timestamp(moment.time);
+pub(crate) fn begin<L, R: LogRecord>(record: &mut R, facts: &Facts<L>, link: Link) {
+    // One look at the clock for both.
+    let now = SystemTime::now();
+    record.set_timestamp(now);
+    record.set_observed_timestamp(now);
     record.set_severity_number(facts.severity);
     record.set_severity_text(facts.severity_text);
     if let Some(name) = facts.event_name {
         record.set_event_name(name);
     }
-    if let Link::To(span) = moment.link {
+    if let Link::To(span) = link {
         record.set_trace_context(span.trace_id, span.span_id, Some(span.flags));
     }
 }

@@ -16,7 +16,9 @@ use opentelemetry::Context;
 struct Alive;
 
 impl Drop for Alive {
-    fn drop(&mut self) {}
+    fn drop(&mut self) {
+        HERE.with(|here| here.is_alive.set(false));
+    }
 }
 
 thread_local! {
@@ -31,7 +33,15 @@ thread_local! {
 #[doc(hidden)]
 #[inline]
 pub fn thread_is_ending() -> bool {
-    ALIVE.try_with(|_| ()).is_err()
+    !HERE.with(|here| here.is_alive.get()) && !comes_alive()
+}
+
+/// Is this the first time that this thread asks? Else it is ending.
+#[cold]
+fn comes_alive() -> bool {
+    let is_alive = ALIVE.try_with(|_| ()).is_ok();
+    HERE.with(|here| here.is_alive.set(is_alive));
+    is_alive
 }
 
 /// Is this telemetry's own work, which must not become telemetry again?
@@ -42,6 +52,8 @@ pub fn is_suppressed() -> bool {
 
 /// What a thread is in the middle of.
 struct Here {
+    /// [`Alive`] is there.
+    is_alive: Cell<bool>,
     /// How deep in formatting, and above that, in [`EMITTING`], whether in an emission: one comparison
     /// tells of both.
     doing: Cell<u32>,
@@ -55,6 +67,7 @@ thread_local! {
     // Together, and without a destructor: one address, and there as long as the thread is.
     static HERE: Here = const {
         Here {
+            is_alive: Cell::new(false),
             doing: Cell::new(0),
             weight: Cell::new(Weight::UNKNOWN),
         }
@@ -80,7 +93,7 @@ impl Weight {
 
     /// `None` where something is not known.
     #[inline]
-    pub(crate) fn of(attributes: usize, text_bytes: usize) -> Option<Self> {
+    pub(crate) fn of(attributes: usize, text_bytes: u64) -> Option<Self> {
         Some(Self {
             attributes: u32::try_from(attributes).ok()?,
             text_bytes: u32::try_from(text_bytes).ok()?,

@@ -3,8 +3,6 @@
 //! *Capture* what the call site says, ask whether the record is wanted, *link* the span, *draft* the
 //! record, *emit* it.
 
-use std::time::SystemTime;
-
 use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 use opentelemetry::trace::TraceContextExt as _;
@@ -19,7 +17,7 @@ use crate::draft::Draft;
 use crate::draft::keys::OwnKey;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
-use crate::emit::{Moment, Ready, begin};
+use crate::emit::{Ready, Tie, begin};
 use crate::guard::{self, Emitting};
 use crate::layer::LogLayer;
 use crate::link::policy::Link;
@@ -51,7 +49,7 @@ where
         match self.look_around(event, facts) {
             None => {}
             #[cfg(feature = "log")]
-            Some(moment) if facts.is_log => self.take_log(event, facts, &moment),
+            Some(tie) if facts.is_log => self.take_log(event, facts, &tie),
             Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts),
             Some(_) => self.refused(event, facts.severity),
         }
@@ -60,25 +58,29 @@ where
     /// Apart from the above, so that a refusal does not pay for the room that this needs.
     #[inline(never)]
     fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>) {
-        let Some(moment) = self.look_around(event, facts) else {
+        let Some(tie) = self.look_around(event, facts) else {
             return;
         };
         let mut record = facts.logger.create_log_record();
-        begin(&mut record, facts, &moment);
+        begin(&mut record, facts, tie.link);
         let ready = {
             let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields);
             let mut reader = Fields(draft);
             event.record(&mut reader);
-            let mut draft = reader.0;
+            let draft = &mut reader.0;
             draft.recognise_error();
-            if facts.has_more || matches!(moment.link, Link::Attributes(_)) {
-                self.describe_source(&mut draft, facts);
-                self.describe_around(&mut draft, event, moment.link);
+            if facts.has_more || matches!(tie.link, Link::Attributes(_)) {
+                self.describe_source(draft, facts);
+                self.describe_around(draft, event, tie.link);
             }
-            self.finish(draft)
+            let ready = self.finish(draft);
+            if draft.is_empty() {
+                std::mem::forget(reader);
+            }
+            ready
         };
         // The record is large, and every function that it went through would copy it: hence two ways.
-        if moment.clears {
+        if tie.clears {
             let _cleared = Context::new().attach();
             let _emitting = Emitting::of(ready.weight);
             facts.logger.emit(record);
@@ -92,7 +94,7 @@ where
     /// When, and in which span? `None` where the event is none for us, and then it is counted.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn look_around(&self, event: &Event<'_>, facts: &Facts<L>) -> Option<Moment> {
+    fn look_around(&self, event: &Event<'_>, facts: &Facts<L>) -> Option<Tie> {
         let surroundings = Surroundings::look();
         if surroundings.suppressed || !self.may_enter(event) {
             return None;
@@ -100,14 +102,12 @@ where
         if !self.linker.knows_dispatch() {
             self.linker.learn(|dispatch| is_same(dispatch, self));
         }
-        let span = self.span_of(event, &surroundings);
-        let link = Link::decide(span, self.settings.unsampled, facts.severity);
+        let link = self.link_of(event, facts, &surroundings);
         if link == Link::Dropped {
             self.counts.0.unsampled.add(*event.metadata().level());
             return None;
         }
-        Some(Moment {
-            time: SystemTime::now(),
+        Some(Tie {
             link,
             clears: surroundings.has_span && !matches!(link, Link::To(_)),
         })
@@ -116,18 +116,16 @@ where
     /// Gives a filled record the rest.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn finish(&self, mut draft: Draft<'_, L::LogRecord>) -> Ready {
+    fn finish(&self, draft: &mut Draft<'_, L::LogRecord>) -> Ready {
         draft.finish();
-        let ready = Ready {
+        Ready {
             weight: if self.settings.tells_weights {
                 draft.weight()
             } else {
                 None
             },
             dropped: draft.dropped,
-        };
-        draft.end();
-        ready
+        }
     }
 
     /// What is known of the call site. Nothing is learnt of telemetry's own.
@@ -176,11 +174,11 @@ where
     /// An event of the `log` crate's bridge: what is known of it stands in its fields.
     #[cfg(feature = "log")]
     #[inline(never)]
-    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, moment: &Moment) {
+    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, tie: &Tie) {
         use crate::capture::log_records::{LogFields, Place, with_key_values};
 
         let mut record = facts.logger.create_log_record();
-        begin(&mut record, facts, moment);
+        begin(&mut record, facts, tie.link);
         let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
         let mut reader = LogFields {
             place: Place::default(),
@@ -212,9 +210,10 @@ where
                 draft.add_own_text(OwnKey::Module, Text::of(&module));
             }
         }
-        self.describe_around(&mut draft, event, moment.link);
-        let ready = self.finish(draft);
-        let _cleared = moment.clears.then(|| Context::new().attach());
+        self.describe_around(&mut draft, event, tie.link);
+        let ready = self.finish(&mut draft);
+        drop(draft);
+        let _cleared = tie.clears.then(|| Context::new().attach());
         {
             let _emitting = Emitting::of(ready.weight);
             logger.emit(record);
@@ -222,30 +221,36 @@ where
         self.counts.0.handed_over(ready.dropped);
     }
 
-    /// The span that the event belongs to.
+    /// How the event is tied to the span that it belongs to.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn span_of(&self, event: &Event<'_>, surroundings: &Surroundings) -> Option<Ids> {
+    fn link_of(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: &Surroundings) -> Link {
         if event.is_contextual() {
-            if surroundings.span.is_some() {
+            if let Some(span) = surroundings.span {
                 self.counts.0.found_span();
-                return surroundings.span;
+                return Link::decide(Some(span), self.settings.unsampled, facts.severity);
             }
-            // No current context: a trace layer that does not activate contexts may still have it.
-            if spans::is_in_any() {
-                return self.entered();
+            if !spans::is_in_any() {
+                return Link::None;
             }
-            return None;
         }
-        self.exported(event.parent()?)
+        self.link_to_known(event, facts)
     }
 
+    /// The same for a span that this layer knows of, and not the current context.
     #[inline(never)]
-    fn entered(&self) -> Option<Ids> {
-        self.exported(&spans::current_id(self.id)?)
+    fn link_to_known(&self, event: &Event<'_>, facts: &Facts<L>) -> Link {
+        let span = match event.parent() {
+            Some(id) => self.exported(id),
+            // No current context: a trace layer that does not activate contexts may still have it.
+            None if event.is_contextual() => {
+                spans::current_id(self.id).and_then(|id| self.exported(&id))
+            }
+            None => None,
+        };
+        Link::decide(span, self.settings.unsampled, facts.severity)
     }
 
-    #[inline(never)]
     fn exported(&self, id: &Id) -> Option<Ids> {
         let found = self
             .linker

@@ -137,21 +137,31 @@ impl Door {
         }
     }
 
-    /// Says no, and counts it. Thousands may come this way while a queue is full, so what is done
-    /// once or seldom stands elsewhere.
+    /// Says no, and counts it. Thousands may come this way while a queue is full of records, so what
+    /// is done seldom stands elsewhere.
     #[inline]
     fn refuse(&self, full: Full, band: SeverityBand) -> bool {
-        let reason = match full {
-            Full::Records => LossReason::QueueFull,
-            Full::Bytes => LossReason::QueueBytesFull,
-            Full::Closed => return self.refuse_too_late(band),
-        };
+        match full {
+            Full::Records => self.refuse_quietly(LossReason::QueueFull, band),
+            Full::Bytes => self.refuse_for_bytes(band),
+            Full::Closed => self.refuse_too_late(band),
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "the reason is known to each caller")]
+    #[inline(always)]
+    fn refuse_quietly(&self, reason: LossReason, band: SeverityBand) -> bool {
         REFUSAL_IS_COUNTED.set(true);
         let before = self.account.count_lost_one(reason, band);
         if before == 0 || self.account.has_to_ring() {
             return self.refuse_loudly(before);
         }
         false
+    }
+
+    #[inline(never)]
+    fn refuse_for_bytes(&self, band: SeverityBand) -> bool {
+        self.refuse_quietly(LossReason::QueueBytesFull, band)
     }
 
     #[cold]

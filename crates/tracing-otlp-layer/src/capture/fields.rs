@@ -93,7 +93,7 @@ impl<S: Sink> Fields<S> {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn put_other(&mut self, field: &Field, fact: S::Fact, text: Text) {
         self.0.put_text(field, fact, text);
     }
@@ -176,15 +176,17 @@ impl<S: Sink> Visit for Fields<S> {
         };
         let limit = fact.limit(self.0.limits());
         // Apart, because there is less to do with a text that is known to be static.
-        if let Some(text) = Text::expected(value, limit, fact.constant()) {
-            match text {
-                Ok(text) => self.0.put_text(field, fact, Text::Static(text)),
-                Err(text) => self.put_other(field, fact, text),
+        if let Some(expected) = fact.constant().text() {
+            if limit == usize::MAX {
+                match Text::other_than(expected, value) {
+                    None => self.0.put_text(field, fact, Text::Static(expected)),
+                    Some(other) => self.put_other(field, fact, other),
+                }
+                return;
             }
-            return;
         }
         let text = Text::of_debug(value, limit, fact.constant());
-        self.put_other(field, fact, text);
+        self.0.put_text(field, fact, text);
     }
 
     #[cfg(all(tracing_unstable, feature = "valuable"))]

@@ -39,16 +39,16 @@ pub(crate) struct Draft<'a, R> {
     has_body: bool,
     /// The first error of the event has already filled `exception.*`.
     has_exception: bool,
-    /// Bytes in the texts of body and attributes; [`UNWEIGHED`] where that is not known.
-    text_bytes: usize,
+    /// Bytes in the texts of body and attributes; [`UNWEIGHED`] or more where that is not known.
+    text_bytes: u64,
     /// Attributes that the limits turned away.
     pub(crate) dropped: u32,
     /// The text of a field called `error`.
     error: Option<Box<StringValue>>,
 }
 
-/// The bytes of a value that nobody has counted. Adding to it changes nothing.
-pub(crate) const UNWEIGHED: usize = usize::MAX;
+/// The bytes of a value that nobody has counted. With more added it still says so.
+pub(crate) const UNWEIGHED: usize = u32::MAX as usize;
 
 impl<'a, R: LogRecord> Draft<'a, R> {
     #[inline]
@@ -104,9 +104,9 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     #[inline]
     pub(crate) fn set_body(&mut self, value: AnyValue, bytes: usize) {
         if std::mem::replace(&mut self.has_body, true) {
-            self.text_bytes = UNWEIGHED;
+            self.text_bytes = UNWEIGHED as u64;
         }
-        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        self.text_bytes += bytes as u64;
         match &mut self.held {
             None => self.record.set_body(value),
             Some(held) => held.body = Some(value),
@@ -145,7 +145,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         if self.marks.may_have(mark) {
             if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(key.as_str())) {
                 *slot = value;
-                self.text_bytes = UNWEIGHED;
+                self.text_bytes = UNWEIGHED as u64;
                 return;
             }
         }
@@ -218,7 +218,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     fn fill(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
         self.room -= 1;
         self.marks.add(mark);
-        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        self.text_bytes += bytes as u64;
         self.record.add_attribute(key, value);
     }
 
@@ -228,7 +228,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         match &mut self.held {
             Some(held) if held.attributes.len() < self.limits.attributes => {
                 self.marks.add(mark);
-                self.text_bytes = self.text_bytes.saturating_add(bytes);
+                self.text_bytes += bytes as u64;
                 held.attributes.push((key, value));
                 true
             }
@@ -265,18 +265,19 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         }
     }
 
-    /// Ends the draft: most of the time there is nothing to drop in it.
+    /// Is there nothing in it to drop, as most of the time?
     #[inline]
-    pub(crate) fn end(self) {
-        if self.held.is_none() && self.error.is_none() {
-            std::mem::forget(self);
-        }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_none() && self.error.is_none()
     }
 
     /// What the finished record weighs, if everything in it was counted.
     #[inline]
     pub(crate) fn weight(&self) -> Option<Weight> {
         let attributes = self.limits.attributes.wrapping_sub(self.room);
+        if self.text_bytes >= UNWEIGHED as u64 {
+            return None;
+        }
         Weight::of(attributes, self.text_bytes)
     }
 
@@ -295,13 +296,13 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         if self.limits.record_bytes != usize::MAX {
             let dropped = limits::fit(&mut held.body, &mut held.attributes, self.limits);
             self.dropped = self.dropped.saturating_add(dropped);
-            self.text_bytes = UNWEIGHED;
+            self.text_bytes = UNWEIGHED as u64;
         }
         if self.dropped > 0 {
             let dropped = AnyValue::Int(self.dropped.into());
             if let Some(slot) = held.slot(TELLS) {
                 *slot = dropped;
-                self.text_bytes = UNWEIGHED;
+                self.text_bytes = UNWEIGHED as u64;
             } else {
                 held.attributes.push((TELLS.into(), dropped));
             }

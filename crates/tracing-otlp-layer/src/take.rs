@@ -4,7 +4,7 @@
 //! record, *emit* it.
 
 use opentelemetry::Context;
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord, Logger};
 use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::Event;
 use tracing_core::span::Id;
@@ -35,30 +35,35 @@ where
         };
         // Room is asked for before the work, and before anything else where nothing else can turn
         // the event away for another reason.
+        // But this: what telemetry itself says is no event of the application.
+        let surroundings = Surroundings::look();
+        if surroundings.suppressed {
+            return;
+        }
         if !facts.asks_first {
-            self.take_asking_later(event, facts);
+            self.take_asking_later(event, facts, surroundings);
         } else if Self::is_wanted(facts) {
-            self.take_wanted(event, facts);
+            self.take_wanted(event, facts, surroundings);
         } else {
-            self.refused(event, facts.severity);
+            self.refused(facts);
         }
     }
 
     #[inline(never)]
-    fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>) {
-        match self.look_around(event, facts) {
+    fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) {
+        match self.tie(event, facts, surroundings) {
             None => {}
             #[cfg(feature = "log")]
             Some(tie) if facts.is_log => self.take_log(event, facts, &tie),
-            Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts),
-            Some(_) => self.refused(event, facts.severity),
+            Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts, surroundings),
+            Some(_) => self.refused(facts),
         }
     }
 
     /// Apart from the above, so that a refusal does not pay for the room that this needs.
     #[inline(never)]
-    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>) {
-        let Some(tie) = self.look_around(event, facts) else {
+    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) {
+        let Some(tie) = self.tie(event, facts, surroundings) else {
             return;
         };
         let mut record = facts.logger.create_log_record();
@@ -91,18 +96,17 @@ where
         self.counts.0.handed_over(ready.dropped);
     }
 
-    /// When, and in which span? `None` where the event is none for us, and then it is counted.
+    /// In which span? `None` where the event is none for us, and then it is counted.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn look_around(&self, event: &Event<'_>, facts: &Facts<L>) -> Option<Tie> {
-        let surroundings = Surroundings::look();
-        if surroundings.suppressed || !self.may_enter(event) {
+    fn tie(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) -> Option<Tie> {
+        if !self.may_enter(event) {
             return None;
         }
         if !self.linker.knows_dispatch() {
             self.linker.learn(|dispatch| is_same(dispatch, self));
         }
-        let link = self.link_of(event, facts, &surroundings);
+        let link = self.link_of(event, facts, surroundings);
         if link == Link::Dropped {
             self.counts.0.unsampled.add(*event.metadata().level());
             return None;
@@ -159,15 +163,10 @@ where
     }
 
     #[cold]
-    fn refused(&self, event: &Event<'_>, severity: Severity) {
-        // Loggers refuse what telemetry itself says; that is no event of the application. The thread
-        // is not ending: that was asked first of all.
-        if Context::is_current_telemetry_suppressed() {
-            return;
-        }
-        self.counts.0.refused.add(*event.metadata().level());
+    fn refused(&self, facts: &Facts<L>) {
+        self.counts.0.refused.add(facts.level);
         if let Some(tell) = &self.settings.on_refused {
-            tell(severity);
+            tell(facts.severity);
         }
     }
 
@@ -190,7 +189,7 @@ where
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
         if !logger.event_enabled(facts.severity, target, None) {
-            self.refused(event, facts.severity);
+            self.refused(facts);
             return;
         }
         let limit = self.settings.limits.value_length;
@@ -224,9 +223,9 @@ where
     /// How the event is tied to the span that it belongs to.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn link_of(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: &Surroundings) -> Link {
+    fn link_of(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) -> Link {
         if event.is_contextual() {
-            if let Some(span) = surroundings.span {
+            if let Some(span) = surroundings.span() {
                 self.counts.0.found_span();
                 return Link::decide(Some(span), self.settings.unsampled, facts.severity);
             }

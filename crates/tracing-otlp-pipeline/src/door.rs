@@ -152,8 +152,9 @@ impl Door {
     #[inline(always)]
     fn refuse_quietly(&self, reason: LossReason, band: SeverityBand) -> bool {
         REFUSAL_IS_COUNTED.set(true);
-        let before = self.account.count_lost_one(reason, band);
-        if before == 0 || self.account.has_to_ring() {
+        let account = &*self.account;
+        let before = account.count_lost_one(reason, band);
+        if before == 0 || account.has_to_ring() {
             return self.refuse_loudly(before);
         }
         false

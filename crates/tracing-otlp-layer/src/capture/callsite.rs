@@ -28,6 +28,7 @@ const MAX_DYNAMIC_TARGETS: usize = 1024;
 pub(crate) struct Facts<L> {
     pub(crate) logger: L,
     pub(crate) target: &'static str,
+    pub(crate) level: Level,
     pub(crate) severity: Severity,
     pub(crate) severity_text: &'static str,
     /// Only a name that the caller gave, never the call site's default.
@@ -97,6 +98,7 @@ impl<L> Callsites<L> {
         Facts {
             logger: (self.make)(scope_of(target.into(), settings)),
             target,
+            level: *metadata.level(),
             severity,
             severity_text: severity.name(),
             event_name: given_name(metadata),

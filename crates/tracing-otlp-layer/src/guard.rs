@@ -237,6 +237,9 @@ mod tests {
         }
         drop(Emitting::of(Some(weight)));
         assert_eq!(weight_in_hand(), None);
+        let _emitting = Emitting::of(Some(weight));
+        // What is emitted in between is another record.
+        emitting(|| assert_eq!(weight_in_hand(), None));
     }
 
     #[test]

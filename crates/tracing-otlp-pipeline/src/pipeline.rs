@@ -100,9 +100,10 @@ impl Pipeline {
             .iter()
             .find(|door| door.signal() == Signal::Logs);
         let door = door.cloned();
-        move |severity: Severity| match &door {
-            Some(door) => door.count_refusal(severity),
-            None => {
+        move |severity: Severity| {
+            if let Some(door) = &door {
+                door.count_refusal(severity);
+            } else {
                 let account = queue.ledger().signal(Signal::Logs);
                 account.filtered(Tally::of(severity.into(), 1));
             }

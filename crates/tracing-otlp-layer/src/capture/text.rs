@@ -179,9 +179,10 @@ impl Comparing {
     #[inline(never)]
     fn take_piece(&mut self, text: &str) {
         let left = self.expected.get(self.same..).unwrap_or_default();
-        match left.starts_with(text) {
-            true if self.same != DIFFERENT => self.same += text.len(),
-            _ => self.other().push_str(text),
+        if self.same != DIFFERENT && left.starts_with(text) {
+            self.same += text.len();
+        } else {
+            self.other().push_str(text);
         }
     }
 

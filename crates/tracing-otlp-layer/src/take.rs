@@ -33,13 +33,14 @@ where
         let Some(facts) = self.facts(event) else {
             return;
         };
-        // Room is asked for before the work, and before anything else where nothing else can turn
-        // the event away for another reason.
-        // But this: what telemetry itself says is no event of the application.
+        // What telemetry itself says is no event of the application. Loggers refuse it too, but then it
+        // would have to be told from what they refuse for want of room.
         let surroundings = Surroundings::look();
         if surroundings.suppressed {
             return;
         }
+        // Room is asked for before the work, and before anything else where nothing else can turn
+        // the event away for another reason.
         if !facts.asks_first {
             self.take_asking_later(event, facts, surroundings);
         } else if Self::is_wanted(facts) {

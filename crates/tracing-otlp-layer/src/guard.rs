@@ -16,7 +16,9 @@ use opentelemetry::Context;
 struct Alive;
 
 impl Drop for Alive {
-    fn drop(&mut self) {}
+    fn drop(&mut self) {
+        HERE.with(|here| here.is_alive.set(false));
+    }
 }
 
 thread_local! {
@@ -31,7 +33,15 @@ thread_local! {
 #[doc(hidden)]
 #[inline]
 pub fn thread_is_ending() -> bool {
-    ALIVE.try_with(|_| ()).is_err()
+    !HERE.with(|here| here.is_alive.get()) && !comes_alive()
+}
+
+/// Is this the first time that this thread asks? Else it is ending.
+#[cold]
+fn comes_alive() -> bool {
+    let is_alive = ALIVE.try_with(|_| ()).is_ok();
+    HERE.with(|here| here.is_alive.set(is_alive));
+    is_alive
 }
 
 /// Is this telemetry's own work, which must not become telemetry again?
@@ -42,19 +52,24 @@ pub fn is_suppressed() -> bool {
 
 /// What a thread is in the middle of.
 struct Here {
-    formatting: Cell<u8>,
-    emitting: Cell<bool>,
-    /// What the record weighs that is being emitted, where that is known.
-    weight: Cell<Option<Weight>>,
+    /// [`Alive`] is there.
+    is_alive: Cell<bool>,
+    /// How deep in formatting, and above that, in [`EMITTING`], whether in an emission: one comparison
+    /// tells of both.
+    doing: Cell<u32>,
+    /// What the record weighs that is being emitted.
+    weight: Cell<Weight>,
 }
+
+const EMITTING: u32 = 1 << 31;
 
 thread_local! {
     // Together, and without a destructor: one address, and there as long as the thread is.
     static HERE: Here = const {
         Here {
-            formatting: Cell::new(0),
-            emitting: Cell::new(false),
-            weight: Cell::new(None),
+            is_alive: Cell::new(false),
+            doing: Cell::new(0),
+            weight: Cell::new(Weight::UNKNOWN),
         }
     };
 }
@@ -70,9 +85,15 @@ pub struct Weight {
 }
 
 impl Weight {
+    /// No record is as large. An `Option` would take more than a word.
+    const UNKNOWN: Self = Self {
+        attributes: u32::MAX,
+        text_bytes: u32::MAX,
+    };
+
     /// `None` where something is not known.
     #[inline]
-    pub(crate) fn of(attributes: usize, text_bytes: usize) -> Option<Self> {
+    pub(crate) fn of(attributes: usize, text_bytes: u64) -> Option<Self> {
         Some(Self {
             attributes: u32::try_from(attributes).ok()?,
             text_bytes: u32::try_from(text_bytes).ok()?,
@@ -86,14 +107,15 @@ impl Weight {
 /// It can be asked once for each record: what a processor emits in between is another one.
 #[inline]
 pub fn weight_in_hand() -> Option<Weight> {
-    HERE.with(|here| here.weight.take())
+    let weight = HERE.with(|here| here.weight.replace(Weight::UNKNOWN));
+    (weight != Weight::UNKNOWN).then_some(weight)
 }
 
 /// How deep events may sit inside the formatting of other events' fields.
 ///
 /// One level is a `Debug` that logs. A second would be a `Debug` that logs a value whose `Debug`
 /// logs: that is where recursion without end begins, so it is cut there.
-const MAX_FORMATTING_DEPTH: u8 = 1;
+const MAX_FORMATTING_DEPTH: u32 = 1;
 
 /// True while this thread runs user code (`Debug`, `Display`, `Serialize`) for a layer of ours.
 ///
@@ -101,24 +123,27 @@ const MAX_FORMATTING_DEPTH: u8 = 1;
 /// crash of the application.
 #[doc(hidden)]
 pub fn is_formatting() -> bool {
-    HERE.with(|here| here.formatting.get() > 0)
+    HERE.with(|here| here.doing.get() & !EMITTING > 0)
 }
 
 /// Runs user code that renders a value, with panics caught; `None` where it panicked.
 #[doc(hidden)]
+#[inline]
 pub fn formatting<R>(render: impl FnOnce() -> R) -> Option<R> {
     struct Leave;
     impl Drop for Leave {
         fn drop(&mut self) {
-            HERE.with(|here| here.formatting.set(here.formatting.get().saturating_sub(1)));
+            HERE.with(|here| here.doing.set(here.doing.get().wrapping_sub(1)));
         }
     }
-    HERE.with(|here| here.formatting.set(here.formatting.get().saturating_add(1)));
+    // No stack is as deep as this can count.
+    HERE.with(|here| here.doing.set(here.doing.get().wrapping_add(1)));
     let _leave = Leave;
     caught(render)
 }
 
 /// Runs `work` with panics caught; `None` where it panicked.
+#[inline]
 pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Some(value),
@@ -134,19 +159,20 @@ pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> Option<R> {
 #[doc(hidden)]
 #[inline]
 pub fn may_enter() -> bool {
-    HERE.with(|here| !here.emitting.get() && here.formatting.get() <= MAX_FORMATTING_DEPTH)
+    HERE.with(|here| here.doing.get() <= MAX_FORMATTING_DEPTH)
 }
 
 /// Marks this thread as emitting, so that what processors log does not come back in.
 #[doc(hidden)]
 pub fn emitting<R>(emit: impl FnOnce() -> R) -> R {
-    let _emitting = Emitting::of(None);
+    // Also inside of an emission: what is emitted is another record.
+    let _emitting = Emitting::of(Some(Weight::UNKNOWN));
     emit()
 }
 
 /// While it lives, this thread is emitting.
 pub(crate) struct Emitting {
-    was_emitting: bool,
+    was_doing: u32,
 }
 
 impl Emitting {
@@ -154,10 +180,13 @@ impl Emitting {
     #[inline]
     pub(crate) fn of(weight: Option<Weight>) -> Self {
         HERE.with(|here| {
-            here.weight.set(weight);
-            Self {
-                was_emitting: here.emitting.replace(true),
+            // None is in hand outside of an emission.
+            if let Some(weight) = weight {
+                here.weight.set(weight);
             }
+            let was_doing = here.doing.get();
+            here.doing.set(was_doing | EMITTING);
+            Self { was_doing }
         })
     }
 }
@@ -166,9 +195,9 @@ impl Drop for Emitting {
     #[inline]
     fn drop(&mut self) {
         HERE.with(|here| {
-            here.emitting.set(self.was_emitting);
+            here.doing.set(self.was_doing);
             // Also when it was not asked for: the next record is another one.
-            here.weight.set(None);
+            here.weight.set(Weight::UNKNOWN);
         });
     }
 }
@@ -208,6 +237,9 @@ mod tests {
         }
         drop(Emitting::of(Some(weight)));
         assert_eq!(weight_in_hand(), None);
+        let _emitting = Emitting::of(Some(weight));
+        // What is emitted in between is another record.
+        emitting(|| assert_eq!(weight_in_hand(), None));
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl<L> LogLayer<L> {
     where
         F: Fn(Severity) + Send + Sync + 'static,
     {
-        self.settings.on_refused = Some(Arc::new(tell));
+        self.settings.on_refused = Some(Box::new(tell));
         self
     }
 

@@ -212,7 +212,6 @@ impl Limits {
 pub(crate) type SeverityRule = Arc<dyn Fn(&Metadata<'_>) -> Option<Severity> + Send + Sync>;
 
 /// Everything a [`LogLayer`](crate::LogLayer) was told.
-#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) unsampled: UnsampledPolicy,
     pub(crate) span_fields: SpanFields,
@@ -220,7 +219,7 @@ pub(crate) struct Settings {
     pub(crate) source: bool,
     pub(crate) thread: bool,
     pub(crate) severity_rule: Option<SeverityRule>,
-    pub(crate) on_refused: Option<Arc<dyn Fn(Severity) + Send + Sync>>,
+    pub(crate) on_refused: Option<Box<dyn Fn(Severity) + Send + Sync>>,
     pub(crate) tells_weights: bool,
     pub(crate) scopes: Vec<InstrumentationScope>,
 }

@@ -3,9 +3,8 @@
 //! *Capture* what the call site says, ask whether the record is wanted, *link* the span, *draft* the
 //! record, *emit* it.
 
-use std::time::SystemTime;
-
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
+use opentelemetry::Context;
+use opentelemetry::logs::{AnyValue, LogRecord, Logger};
 use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::Event;
 use tracing_core::span::Id;
@@ -18,8 +17,8 @@ use crate::draft::Draft;
 use crate::draft::keys::OwnKey;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
-use crate::emit::{Moment, Ready, complete};
-use crate::guard;
+use crate::emit::{Ready, Tie, begin};
+use crate::guard::{self, Emitting};
 use crate::layer::LogLayer;
 use crate::link::policy::Link;
 use crate::link::{Ids, Surroundings, is_same};
@@ -28,106 +27,102 @@ impl<L> LogLayer<L>
 where
     L: Logger + Send + Sync + 'static,
 {
+    #[expect(clippy::inline_always, reason = "one caller, which does nothing else")]
+    #[inline(always)]
     pub(crate) fn take(&self, event: &Event<'_>) {
         let Some(facts) = self.facts(event) else {
             return;
         };
+        // What telemetry itself says is no event of the application. Loggers refuse it too, but then it
+        // would have to be told from what they refuse for want of room.
+        let surroundings = Surroundings::look();
+        if surroundings.suppressed {
+            return;
+        }
         // Room is asked for before the work, and before anything else where nothing else can turn
         // the event away for another reason.
         if !facts.asks_first {
-            self.take_asking_later(event, facts);
+            self.take_asking_later(event, facts, surroundings);
         } else if Self::is_wanted(facts) {
-            self.take_wanted(event, facts);
+            self.take_wanted(event, facts, surroundings);
         } else {
-            self.refused(event, facts.severity);
+            self.refused(facts);
         }
     }
 
     #[inline(never)]
-    fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>) {
-        match self.look_around(event, facts) {
+    fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) {
+        match self.tie(event, facts, surroundings) {
             None => {}
             #[cfg(feature = "log")]
-            Some(moment) if facts.is_log => self.take_log(event, facts, &moment),
-            Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts),
-            Some(_) => self.refused(event, facts.severity),
+            Some(tie) if facts.is_log => self.take_log(event, facts, &tie),
+            Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts, surroundings),
+            Some(_) => self.refused(facts),
         }
     }
 
     /// Apart from the above, so that a refusal does not pay for the room that this needs.
     #[inline(never)]
-    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>) {
-        let Some(moment) = self.look_around(event, facts) else {
+    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) {
+        let Some(tie) = self.tie(event, facts, surroundings) else {
             return;
         };
         let mut record = facts.logger.create_log_record();
+        begin(&mut record, facts, tie.link);
         let ready = {
-            let mut reader = Fields(Draft::new(
-                &mut record,
-                &self.settings.limits,
-                &facts.fields,
-            ));
+            let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields);
+            let mut reader = Fields(draft);
             event.record(&mut reader);
             let draft = &mut reader.0;
             draft.recognise_error();
-            if self.settings.source {
-                if let Some(file) = facts.file {
-                    let value = AnyValue::String(file.into());
-                    draft.add_own(OwnKey::File, value, file.len());
-                }
-                if let Some(line) = facts.line {
-                    draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
-                }
-                if let Some(module) = facts.module {
-                    let value = AnyValue::String(module.into());
-                    draft.add_own(OwnKey::Module, value, module.len());
-                }
+            if facts.has_more || matches!(tie.link, Link::Attributes(_)) {
+                self.describe_source(draft, facts);
+                self.describe_around(draft, event, tie.link);
             }
-            self.describe_around(draft, event, moment.link);
-            self.complete(draft, facts, &moment)
+            let ready = self.finish(draft);
+            if draft.is_empty() {
+                std::mem::forget(reader);
+            }
+            ready
         };
-        let dropped = ready.dropped;
-        let handing = ready.begin();
-        facts.logger.emit(record);
-        drop(handing);
-        self.counts.0.handed_over(dropped);
+        // The record is large, and every function that it went through would copy it: hence two ways.
+        if tie.clears {
+            let _cleared = Context::new().attach();
+            let _emitting = Emitting::of(ready.weight);
+            facts.logger.emit(record);
+        } else {
+            let _emitting = Emitting::of(ready.weight);
+            facts.logger.emit(record);
+        }
+        self.counts.0.handed_over(ready.dropped);
     }
 
-    /// When, and in which span? `None` where the event is none for us, and then it is counted.
+    /// In which span? `None` where the event is none for us, and then it is counted.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn look_around(&self, event: &Event<'_>, facts: &Facts<L>) -> Option<Moment> {
-        let surroundings = Surroundings::look();
-        if surroundings.suppressed || !self.may_enter(event) {
+    fn tie(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) -> Option<Tie> {
+        if !self.may_enter(event) {
             return None;
         }
-        self.linker.learn(|dispatch| is_same(dispatch, self));
-        let span = self.span_of(event, &surroundings);
-        let link = Link::decide(span, self.settings.unsampled, facts.severity);
+        if !self.linker.knows_dispatch() {
+            self.linker.learn(|dispatch| is_same(dispatch, self));
+        }
+        let link = self.link_of(event, facts, surroundings);
         if link == Link::Dropped {
             self.counts.0.unsampled.add(*event.metadata().level());
             return None;
         }
-        Some(Moment {
-            time: SystemTime::now(),
+        Some(Tie {
             link,
-            has_span: surroundings.has_span,
+            clears: surroundings.has_span && !matches!(link, Link::To(_)),
         })
     }
 
     /// Gives a filled record the rest.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn complete(
-        &self,
-        draft: &mut Draft<'_, L::LogRecord>,
-        facts: &Facts<L>,
-        moment: &Moment,
-    ) -> Ready {
+    fn finish(&self, draft: &mut Draft<'_, L::LogRecord>) -> Ready {
         draft.finish();
-        let name = draft.event_name.or(facts.event_name);
-        let severity = draft.severity.unwrap_or(facts.severity);
-        complete(draft.record(), moment, severity, name);
         Ready {
             weight: if self.settings.tells_weights {
                 draft.weight()
@@ -135,7 +130,6 @@ where
                 None
             },
             dropped: draft.dropped,
-            clears: moment.has_span && !matches!(moment.link, Link::To(_)),
         }
     }
 
@@ -170,24 +164,21 @@ where
     }
 
     #[cold]
-    fn refused(&self, event: &Event<'_>, severity: Severity) {
-        // Loggers refuse what telemetry itself says; that is no event of the application.
-        if guard::is_suppressed() {
-            return;
-        }
-        self.counts.0.refused.add(*event.metadata().level());
+    fn refused(&self, facts: &Facts<L>) {
+        self.counts.0.refused.add(facts.level);
         if let Some(tell) = &self.settings.on_refused {
-            tell(severity);
+            tell(facts.severity);
         }
     }
 
     /// An event of the `log` crate's bridge: what is known of it stands in its fields.
     #[cfg(feature = "log")]
     #[inline(never)]
-    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, moment: &Moment) {
+    fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, tie: &Tie) {
         use crate::capture::log_records::{LogFields, Place, with_key_values};
 
         let mut record = facts.logger.create_log_record();
+        begin(&mut record, facts, tie.link);
         let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
         let mut reader = LogFields {
             place: Place::default(),
@@ -199,7 +190,7 @@ where
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
         if !logger.event_enabled(facts.severity, target, None) {
-            self.refused(event, facts.severity);
+            self.refused(facts);
             return;
         }
         let limit = self.settings.limits.value_length;
@@ -219,32 +210,47 @@ where
                 draft.add_own_text(OwnKey::Module, Text::of(&module));
             }
         }
-        self.describe_around(&mut draft, event, moment.link);
-        let ready = self.complete(&mut draft, facts, moment);
+        self.describe_around(&mut draft, event, tie.link);
+        let ready = self.finish(&mut draft);
         drop(draft);
-        let dropped = ready.dropped;
-        let handing = ready.begin();
-        logger.emit(record);
-        drop(handing);
-        self.counts.0.handed_over(dropped);
+        let _cleared = tie.clears.then(|| Context::new().attach());
+        {
+            let _emitting = Emitting::of(ready.weight);
+            logger.emit(record);
+        }
+        self.counts.0.handed_over(ready.dropped);
     }
 
-    /// The span that the event belongs to.
+    /// How the event is tied to the span that it belongs to.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn span_of(&self, event: &Event<'_>, surroundings: &Surroundings) -> Option<Ids> {
+    fn link_of(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) -> Link {
         if event.is_contextual() {
-            if surroundings.span.is_some() {
+            if let Some(span) = surroundings.span() {
                 self.counts.0.found_span();
-                return surroundings.span;
+                return Link::decide(Some(span), self.settings.unsampled, facts.severity);
             }
-            // No current context: a trace layer that does not activate contexts may still have it.
-            return self.exported(&spans::current_id(self.id)?);
+            if !spans::is_in_any() {
+                return Link::None;
+            }
         }
-        self.exported(event.parent()?)
+        self.link_to_known(event, facts)
     }
 
+    /// The same for a span that this layer knows of, and not the current context.
     #[inline(never)]
+    fn link_to_known(&self, event: &Event<'_>, facts: &Facts<L>) -> Link {
+        let span = match event.parent() {
+            Some(id) => self.exported(id),
+            // No current context: a trace layer that does not activate contexts may still have it.
+            None if event.is_contextual() => {
+                spans::current_id(self.id).and_then(|id| self.exported(&id))
+            }
+            None => None,
+        };
+        Link::decide(span, self.settings.unsampled, facts.severity)
+    }
+
     fn exported(&self, id: &Id) -> Option<Ids> {
         let found = self
             .linker
@@ -253,6 +259,25 @@ where
             self.counts.0.found_span();
         }
         found.flatten()
+    }
+
+    /// Where the event stands in the source.
+    #[inline]
+    fn describe_source<R: LogRecord>(&self, draft: &mut Draft<'_, R>, facts: &Facts<L>) {
+        if !self.settings.source {
+            return;
+        }
+        if let Some(file) = facts.file {
+            let value = AnyValue::String(file.into());
+            draft.add_own(OwnKey::File, value, file.len());
+        }
+        if let Some(line) = facts.line {
+            draft.add_own(OwnKey::Line, AnyValue::Int(line), 0);
+        }
+        if let Some(module) = facts.module {
+            let value = AnyValue::String(module.into());
+            draft.add_own(OwnKey::Module, value, module.len());
+        }
     }
 
     /// What stands around the event: its thread, its unsampled ids, its spans' fields.

@@ -133,22 +133,67 @@ impl Door {
     pub(crate) fn lets_in_or_counts(&self, band: SeverityBand) -> bool {
         match self.room.has_some_for(band) {
             Ok(()) => true,
-            Err(full) => {
-                self.turned_away(full, band);
-                REFUSAL_IS_COUNTED.set(true);
-                false
-            }
+            Err(full) => self.refuse(full, band),
         }
+    }
+
+    /// Says no, and counts it. Thousands may come this way while a queue is full of records, so what
+    /// is done seldom stands elsewhere.
+    #[inline]
+    fn refuse(&self, full: Full, band: SeverityBand) -> bool {
+        match full {
+            Full::Records => self.refuse_quietly(LossReason::QueueFull, band),
+            Full::Bytes => self.refuse_for_bytes(band),
+            Full::Closed => self.refuse_too_late(band),
+        }
+    }
+
+    #[expect(clippy::inline_always, reason = "the reason is known to each caller")]
+    #[inline(always)]
+    fn refuse_quietly(&self, reason: LossReason, band: SeverityBand) -> bool {
+        REFUSAL_IS_COUNTED.set(true);
+        let account = &*self.account;
+        let before = account.count_lost_one(reason, band);
+        if before == 0 || account.has_to_ring() {
+            return self.refuse_loudly(before);
+        }
+        false
+    }
+
+    #[inline(never)]
+    fn refuse_for_bytes(&self, band: SeverityBand) -> bool {
+        self.refuse_quietly(LossReason::QueueBytesFull, band)
+    }
+
+    #[cold]
+    fn refuse_loudly(&self, before: u64) -> bool {
+        self.account.ring();
+        if before == 0 {
+            self.queue.wake();
+        }
+        false
+    }
+
+    #[cold]
+    fn refuse_too_late(&self, band: SeverityBand) -> bool {
+        self.too_late(band);
+        REFUSAL_IS_COUNTED.set(true);
+        false
     }
 
     /// Counts a record that a logger refused, unless that was this door on the same thread.
     ///
     /// The SDK gives out loggers without processors once a provider has been shut down: they
     /// refuse everything, and nobody behind them hears of it.
-    pub(crate) fn count_refusal(&self, band: SeverityBand) {
-        if REFUSAL_IS_COUNTED.take() {
-            return;
+    #[inline]
+    pub(crate) fn count_refusal(&self, severity: impl Into<SeverityBand>) {
+        if !REFUSAL_IS_COUNTED.take() {
+            self.count_other_refusal(severity.into());
         }
+    }
+
+    #[cold]
+    fn count_other_refusal(&self, band: SeverityBand) {
         if self.is_closed() {
             self.too_late(band);
         } else {

@@ -155,13 +155,25 @@ impl SignalLedger {
     /// reason before. The short way for those who turn away by the thousand.
     #[inline]
     pub(crate) fn lost_one(&self, reason: LossReason, band: SeverityBand) -> u64 {
-        let before = self.lost[reason as usize].0[band as usize].fetch_add(1, AcqRel);
+        let before = self.count_lost_one(reason, band);
         self.ring();
         before
     }
 
+    /// The same without the bell.
     #[inline]
-    fn ring(&self) {
+    pub(crate) fn count_lost_one(&self, reason: LossReason, band: SeverityBand) -> u64 {
+        self.lost[reason as usize].0[band as usize].fetch_add(1, AcqRel)
+    }
+
+    /// Whether the bell for losses is there and has not been rung.
+    #[inline]
+    pub(crate) fn has_to_ring(&self) -> bool {
+        self.bell.get().is_some_and(|bell| !bell.has_rung_loss())
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) {
         if let Some(bell) = self.bell.get() {
             bell.ring_loss();
         }

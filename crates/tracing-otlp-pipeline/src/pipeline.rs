@@ -100,13 +100,12 @@ impl Pipeline {
             .iter()
             .find(|door| door.signal() == Signal::Logs);
         let door = door.cloned();
-        move |severity| {
-            let band = severity.into();
+        move |severity: Severity| {
             if let Some(door) = &door {
-                door.count_refusal(band);
+                door.count_refusal(severity);
             } else {
                 let account = queue.ledger().signal(Signal::Logs);
-                account.filtered(Tally::of(band, 1));
+                account.filtered(Tally::of(severity.into(), 1));
             }
         }
     }

@@ -28,7 +28,9 @@ const MAX_DYNAMIC_TARGETS: usize = 1024;
 pub(crate) struct Facts<L> {
     pub(crate) logger: L,
     pub(crate) target: &'static str,
+    pub(crate) level: Level,
     pub(crate) severity: Severity,
+    pub(crate) severity_text: &'static str,
     /// Only a name that the caller gave, never the call site's default.
     pub(crate) event_name: Option<&'static str>,
     pub(crate) file: Option<&'static str>,
@@ -39,6 +41,8 @@ pub(crate) struct Facts<L> {
     /// An event of the `log` crate's bridge: its facts stand in its fields.
     #[cfg(feature = "log")]
     pub(crate) is_log: bool,
+    /// The settings want more than the fields: source, thread or spans.
+    pub(crate) has_more: bool,
     /// The logger can be asked whether it wants the event before anything else is known.
     pub(crate) asks_first: bool,
 }
@@ -90,17 +94,21 @@ impl<L> Callsites<L> {
 
     fn work_out(&self, metadata: &'static Metadata<'static>, settings: &Settings) -> Facts<L> {
         let target = metadata.target();
+        let severity = severity_of(metadata, settings);
         Facts {
             logger: (self.make)(scope_of(target.into(), settings)),
             target,
-            severity: severity_of(metadata, settings),
+            level: *metadata.level(),
+            severity,
+            severity_text: severity.name(),
             event_name: given_name(metadata),
             file: metadata.file(),
             line: metadata.line().map(i64::from),
             module: metadata.module_path().filter(|module| *module != target),
-            fields: FieldFacts::of(metadata.fields()),
+            fields: FieldFacts::of(metadata.fields(), &settings.limits),
             #[cfg(feature = "log")]
             is_log: is_log(metadata),
+            has_more: settings.source || settings.thread || !settings.span_fields.is_off(),
             asks_first: !is_log(metadata) && settings.unsampled != UnsampledPolicy::Drop,
         }
     }

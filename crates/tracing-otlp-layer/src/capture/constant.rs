@@ -29,6 +29,12 @@ const MAX_LENGTH: usize = 256;
 static TEXTS: Interned = Interned::new(4096, MAX_LENGTH);
 
 impl Constant {
+    /// What the field has always said, as far as is known.
+    #[inline]
+    pub(crate) fn text(&self) -> Option<&'static str> {
+        self.text.get().copied()
+    }
+
     /// The lasting twin of what the field says now, if it always says so.
     #[inline]
     pub(crate) fn twin_of(&self, text: &str) -> Option<&'static str> {

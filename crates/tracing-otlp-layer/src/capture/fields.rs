@@ -94,6 +94,11 @@ impl<S: Sink> Fields<S> {
     }
 
     #[cold]
+    fn put_other(&mut self, field: &Field, fact: S::Fact, text: Text) {
+        self.0.put_text(field, fact, text);
+    }
+
+    #[cold]
     fn put_decimal(&mut self, field: &Field, value: &dyn fmt::Display) {
         if let Some(fact) = self.0.fact(field) {
             self.0.put_text(field, fact, Text::of(&value.to_string()));
@@ -166,11 +171,22 @@ impl<S: Sink> Visit for Fields<S> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if let Some(fact) = self.0.fact(field) {
-            let limit = fact.limit(self.0.limits());
-            let text = Text::of_debug(value, limit, fact.constant());
-            self.0.put_text(field, fact, text);
+        let Some(fact) = self.0.fact(field) else {
+            return;
+        };
+        let limit = fact.limit(self.0.limits());
+        // Apart, because there is less to do with a text that is known to be static.
+        if let Some(expected) = fact.constant().text() {
+            if limit == usize::MAX {
+                match Text::other_than(expected, value) {
+                    None => self.0.put_text(field, fact, Text::Static(expected)),
+                    Some(other) => self.put_other(field, fact, other),
+                }
+                return;
+            }
         }
+        let text = Text::of_debug(value, limit, fact.constant());
+        self.0.put_text(field, fact, text);
     }
 
     #[cfg(all(tracing_unstable, feature = "valuable"))]
@@ -243,11 +259,8 @@ impl<'a, R: LogRecord> Sink for Draft<'a, R> {
 
 impl Fact for &FieldFact {
     #[inline]
-    fn limit(self, limits: &Limits) -> usize {
-        match self.meaning {
-            Meaning::Message => limits.body_length,
-            _ => limits.value_length,
-        }
+    fn limit(self, _: &Limits) -> usize {
+        self.limit
     }
 
     #[inline]
@@ -289,20 +302,20 @@ fn put_meaning<R: LogRecord>(
         Meaning::Message => return draft.set_body(value, bytes),
         Meaning::Error => {
             if let AnyValue::String(text) = &value {
-                draft.error = Some(text.clone());
+                draft.set_error(text);
             }
         }
         Meaning::EventName => {
             if let AnyValue::String(name) = &value {
                 if let Some(name) = EVENT_NAMES.intern(name.as_str()) {
-                    draft.event_name = Some(name);
+                    draft.set_event_name(name);
                     return;
                 }
             }
         }
         Meaning::SeverityNumber => {
             if let Some(severity) = severity(&value) {
-                draft.severity = Some(severity);
+                draft.set_severity(severity);
                 return;
             }
         }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// From addresses to values that stay.
 pub(crate) struct OnceMap<V> {
-    buckets: Box<[Slot<V>]>,
+    buckets: Box<[Slot<V>; BUCKETS]>,
 }
 
 type Slot<V> = OnceLock<Box<Entry<V>>>;
@@ -18,13 +18,13 @@ struct Entry<V> {
     next: Slot<V>,
 }
 
-/// A power of two; 4 KiB in all. Programs have some hundred call sites that log.
+/// What a byte can tell apart; 4 KiB in all. Programs have some hundred call sites that log.
 const BUCKETS: usize = 256;
 
 impl<V> OnceMap<V> {
     pub(crate) fn new() -> Self {
         Self {
-            buckets: (0..BUCKETS).map(|_| OnceLock::new()).collect(),
+            buckets: Box::new([const { OnceLock::new() }; BUCKETS]),
         }
     }
 
@@ -65,7 +65,7 @@ impl<V> OnceMap<V> {
     fn bucket(&self, address: usize) -> &Slot<V> {
         // Statics lie a multiple of 8 bytes apart, often of 64: the upper bits of a product mix them.
         let mixed = (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
-        &self.buckets[mixed as usize % BUCKETS]
+        &self.buckets[usize::from(mixed as u8)]
     }
 }
 

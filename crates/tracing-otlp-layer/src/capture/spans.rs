@@ -4,7 +4,7 @@
 //! made, and shared. They are kept in a table of the layer's own: the registry's extensions cost more
 //! than all the rest, and another layer may hold their lock while a `Debug` of its logs.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -315,6 +315,8 @@ struct Entered {
 
 thread_local! {
     static ENTERED: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    /// Whether there is any: it is cheaper to ask, and needs no destructor.
+    static IS_IN_A_SPAN: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Notes that this thread entered a span.
@@ -325,6 +327,7 @@ pub(crate) fn enter(layer: LayerId, id: Id) {
         if let Ok(mut entered) = entered.try_borrow_mut() {
             let node = OnceCell::new();
             entered.push(Entered { layer, id, node });
+            IS_IN_A_SPAN.set(true);
         }
     });
 }
@@ -335,14 +338,23 @@ pub(crate) fn exit(layer: LayerId, id: &Id) {
     let left = ENTERED.try_with(|entered| {
         let mut entered = entered.try_borrow_mut().ok()?;
         let is_it = |e: &Entered| e.layer == layer && e.id == *id;
-        if entered.last().is_some_and(is_it) {
-            return entered.pop();
-        }
-        let index = entered.iter().rposition(is_it)?;
-        Some(entered.remove(index))
+        let left = if entered.last().is_some_and(is_it) {
+            entered.pop()
+        } else {
+            let index = entered.iter().rposition(is_it)?;
+            Some(entered.remove(index))
+        };
+        IS_IN_A_SPAN.set(!entered.is_empty());
+        left
     });
     // Dropped out here: the last holder of a node frees values, and nothing runs under a borrow.
     drop(left);
+}
+
+/// Is this thread in any span, of any layer?
+#[inline]
+pub(crate) fn is_in_any() -> bool {
+    IS_IN_A_SPAN.get()
 }
 
 /// The span this thread is in, innermost by entry, as the layer saw it.

@@ -9,6 +9,7 @@ use tracing_core::Field;
 use tracing_core::field::FieldSet;
 
 use crate::capture::constant::Constant;
+use crate::settings::Limits;
 
 /// The mark of a key: one bit of [`Marks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,31 +63,41 @@ pub(crate) struct FieldFact {
     pub(crate) name: &'static str,
     pub(crate) meaning: Meaning,
     pub(crate) mark: Mark,
+    /// Characters of its texts to keep.
+    pub(crate) limit: usize,
     pub(crate) constant: Constant,
 }
 
 /// What is known of the fields of a call site.
 pub(crate) struct FieldFacts {
     all: Box<[FieldFact]>,
-    /// No field can take the place of what is there already: a record may be filled as they come.
-    pub(crate) are_unique: bool,
+    /// A field may take the place of what is there already, or be taken out again: a record cannot be
+    /// filled as they come.
+    pub(crate) must_hold: bool,
 }
 
 impl FieldFacts {
-    pub(crate) fn of(fields: &'static FieldSet) -> Self {
+    pub(crate) fn of(fields: &'static FieldSet, limits: &Limits) -> Self {
         let all: Box<[_]> = fields
             .iter()
-            .map(|field| FieldFact {
-                name: field.name(),
-                meaning: match field.name() {
+            .map(|field| {
+                let meaning = match field.name() {
                     "message" => Meaning::Message,
                     EVENT_NAME => Meaning::EventName,
                     SEVERITY_NUMBER => Meaning::SeverityNumber,
                     "error" => Meaning::Error,
                     _ => Meaning::Attribute,
-                },
-                mark: Mark::of(field.name()),
-                constant: Constant::default(),
+                };
+                FieldFact {
+                    name: field.name(),
+                    meaning,
+                    mark: Mark::of(field.name()),
+                    limit: match meaning {
+                        Meaning::Message => limits.body_length,
+                        _ => limits.value_length,
+                    },
+                    constant: Constant::default(),
+                }
             })
             .collect();
         let is_apart = |index: usize, name: &str| {
@@ -94,8 +105,9 @@ impl FieldFacts {
                 && all[..index].iter().all(|other| other.name != name)
         };
         Self {
-            are_unique: all.len() <= MAX_UNIQUE
-                && all
+            must_hold: limits.record_bytes != usize::MAX
+                || all.len() > MAX_UNIQUE
+                || !all
                     .iter()
                     .enumerate()
                     .all(|(index, fact)| is_apart(index, fact.name)),
@@ -202,11 +214,11 @@ impl OwnKey {
 }
 
 #[cfg(test)]
-impl Default for FieldFacts {
-    fn default() -> Self {
+impl FieldFacts {
+    pub(crate) fn none(limits: &Limits) -> Self {
         Self {
             all: Box::default(),
-            are_unique: true,
+            must_hold: limits.record_bytes != usize::MAX,
         }
     }
 }

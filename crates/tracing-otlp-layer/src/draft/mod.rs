@@ -39,31 +39,30 @@ pub(crate) struct Draft<'a, R> {
     has_body: bool,
     /// The first error of the event has already filled `exception.*`.
     has_exception: bool,
-    /// Bytes in the texts of body and attributes; [`UNWEIGHED`] where that is not known.
-    text_bytes: usize,
+    /// Bytes in the texts of body and attributes; [`UNWEIGHED`] or more where that is not known.
+    text_bytes: u64,
     /// Attributes that the limits turned away.
     pub(crate) dropped: u32,
-    /// A name given by the `otel.event.name` field.
-    pub(crate) event_name: Option<&'static str>,
-    /// A number given by the `otel.severity_number` field.
-    pub(crate) severity: Option<Severity>,
     /// The text of a field called `error`.
-    pub(crate) error: Option<StringValue>,
+    error: Option<Box<StringValue>>,
 }
 
-/// The bytes of a value that nobody has counted. Adding to it changes nothing.
-pub(crate) const UNWEIGHED: usize = usize::MAX;
+/// The bytes of a value that nobody has counted. With more added it still says so.
+pub(crate) const UNWEIGHED: usize = u32::MAX as usize;
 
 impl<'a, R: LogRecord> Draft<'a, R> {
     #[inline]
     pub(crate) fn new(record: &'a mut R, limits: &'a Limits, fields: &'a FieldFacts) -> Self {
-        let must_hold = !fields.are_unique || limits.record_bytes != usize::MAX;
         Self {
             record,
             limits,
             fields,
-            held: must_hold.then(Box::default),
-            room: if must_hold { 0 } else { limits.attributes },
+            held: fields.must_hold.then(Box::default),
+            room: if fields.must_hold {
+                0
+            } else {
+                limits.attributes
+            },
             marks: Marks::default(),
             fields_here: 0,
             own_here: 0,
@@ -71,15 +70,19 @@ impl<'a, R: LogRecord> Draft<'a, R> {
             has_exception: false,
             text_bytes: 0,
             dropped: 0,
-            event_name: None,
-            severity: None,
             error: None,
         }
     }
 
-    /// What is filled.
-    pub(crate) fn record(&mut self) -> &mut R {
-        self.record
+    /// A name given by the `otel.event.name` field, in place of the call site's.
+    pub(crate) fn set_event_name(&mut self, name: &'static str) {
+        self.record.set_event_name(name);
+    }
+
+    /// A number given by the `otel.severity_number` field, in place of the call site's.
+    pub(crate) fn set_severity(&mut self, severity: Severity) {
+        self.record.set_severity_number(severity);
+        self.record.set_severity_text(severity.name());
     }
 
     /// Holds everything to the end: keys will come that are not known now.
@@ -90,13 +93,20 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         self
     }
 
+    /// Takes note of the text of a field called `error`, which matters where there is no message.
+    pub(crate) fn set_error(&mut self, text: &StringValue) {
+        if !self.has_body {
+            self.error = Some(Box::new(text.clone()));
+        }
+    }
+
     /// Sets the body; `bytes` are those of its text.
     #[inline]
     pub(crate) fn set_body(&mut self, value: AnyValue, bytes: usize) {
         if std::mem::replace(&mut self.has_body, true) {
-            self.text_bytes = UNWEIGHED;
+            self.text_bytes = UNWEIGHED as u64;
         }
-        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        self.text_bytes += bytes as u64;
         match &mut self.held {
             None => self.record.set_body(value),
             Some(held) => held.body = Some(value),
@@ -135,7 +145,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         if self.marks.may_have(mark) {
             if let Some(slot) = self.held.as_mut().and_then(|held| held.slot(key.as_str())) {
                 *slot = value;
-                self.text_bytes = UNWEIGHED;
+                self.text_bytes = UNWEIGHED as u64;
                 return;
             }
         }
@@ -208,7 +218,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     fn fill(&mut self, key: Key, mark: Mark, value: AnyValue, bytes: usize) {
         self.room -= 1;
         self.marks.add(mark);
-        self.text_bytes = self.text_bytes.saturating_add(bytes);
+        self.text_bytes += bytes as u64;
         self.record.add_attribute(key, value);
     }
 
@@ -218,7 +228,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         match &mut self.held {
             Some(held) if held.attributes.len() < self.limits.attributes => {
                 self.marks.add(mark);
-                self.text_bytes = self.text_bytes.saturating_add(bytes);
+                self.text_bytes += bytes as u64;
                 held.attributes.push((key, value));
                 true
             }
@@ -243,7 +253,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         if let Some(text) = self.error.take() {
             self.has_exception = true;
             let bytes = text.as_str().len();
-            self.add_own(OwnKey::ExceptionMessage, AnyValue::String(text), bytes);
+            self.add_own(OwnKey::ExceptionMessage, AnyValue::String(*text), bytes);
         }
     }
 
@@ -255,10 +265,19 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         }
     }
 
+    /// Is there nothing in it to drop, as most of the time?
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.held.is_none() && self.error.is_none()
+    }
+
     /// What the finished record weighs, if everything in it was counted.
     #[inline]
     pub(crate) fn weight(&self) -> Option<Weight> {
         let attributes = self.limits.attributes.wrapping_sub(self.room);
+        if self.text_bytes >= UNWEIGHED as u64 {
+            return None;
+        }
         Weight::of(attributes, self.text_bytes)
     }
 
@@ -277,13 +296,13 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         if self.limits.record_bytes != usize::MAX {
             let dropped = limits::fit(&mut held.body, &mut held.attributes, self.limits);
             self.dropped = self.dropped.saturating_add(dropped);
-            self.text_bytes = UNWEIGHED;
+            self.text_bytes = UNWEIGHED as u64;
         }
         if self.dropped > 0 {
             let dropped = AnyValue::Int(self.dropped.into());
             if let Some(slot) = held.slot(TELLS) {
                 *slot = dropped;
-                self.text_bytes = UNWEIGHED;
+                self.text_bytes = UNWEIGHED as u64;
             } else {
                 held.attributes.push((TELLS.into(), dropped));
             }
@@ -319,7 +338,7 @@ mod tests {
     ) -> (Vec<(String, AnyValue)>, Finished) {
         let provider = SdkLoggerProvider::builder().build();
         let mut record = provider.logger("test").create_log_record();
-        let fields = FieldFacts::default();
+        let fields = FieldFacts::none(limits);
         let mut draft = Draft::new(&mut record, limits, &fields);
         work(&mut draft);
         draft.finish();

@@ -82,6 +82,7 @@ impl Linker {
     }
 
     /// Does nobody have to be asked for the dispatch any more?
+    #[inline]
     pub(crate) fn knows_dispatch(&self) -> bool {
         self.dispatch.get().is_some()
     }
@@ -89,6 +90,7 @@ impl Linker {
     /// Learns the dispatch where `on_register_dispatch` never came: `Option`, `Vec` and `reload`
     /// do not pass it on. `is_ours` tells whether a dispatch is the layer's own; ids of spans do
     /// not tell, since every registry counts from one.
+    #[cold]
     pub(crate) fn learn(&self, is_ours: impl Fn(&Dispatch) -> bool) {
         if self.knows_dispatch() {
             return;
@@ -150,32 +152,32 @@ impl Ids {
     }
 }
 
-/// What this thread's OpenTelemetry context says, in one look.
+/// What this thread's OpenTelemetry context says.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings {
     /// This is telemetry's own work.
     pub(crate) suppressed: bool,
     /// There is a span, valid or not, which the SDK would put on a record without one.
     pub(crate) has_span: bool,
-    pub(crate) span: Option<Ids>,
 }
 
 impl Surroundings {
     /// Not while the thread [is ending](guard::thread_is_ending).
     #[inline]
     pub(crate) fn look() -> Self {
-        Context::map_current(|cx| {
-            let has_span = cx.has_active_span();
-            Self {
-                suppressed: cx.is_telemetry_suppressed(),
-                has_span,
-                span: if has_span {
-                    Ids::of(cx.span().span_context())
-                } else {
-                    None
-                },
-            }
+        Context::map_current(|cx| Self {
+            suppressed: cx.is_telemetry_suppressed(),
+            has_span: cx.has_active_span(),
         })
+    }
+
+    /// A second look, at the ids: a record that is refused does not pay for it.
+    #[inline]
+    pub(crate) fn span(self) -> Option<Ids> {
+        if !self.has_span {
+            return None;
+        }
+        Context::map_current(|cx| Ids::of(cx.span().span_context()))
     }
 }
 

@@ -45,11 +45,17 @@ impl Bell {
         }
     }
 
+    /// Whether somebody has said that something was lost, and nobody has looked since.
+    #[inline]
+    pub(crate) fn has_rung_loss(&self) -> bool {
+        self.loss.load(Relaxed)
+    }
+
     /// Something was lost.
     #[inline]
     pub(crate) fn ring_loss(&self) {
         // A look first: under a flood of losses nobody should fight for this line.
-        if !self.loss.load(Relaxed) && !self.loss.swap(true, AcqRel) {
+        if !self.has_rung_loss() && !self.loss.swap(true, AcqRel) {
             self.wake();
         }
     }

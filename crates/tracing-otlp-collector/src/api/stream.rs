@@ -275,8 +275,8 @@ impl Body for Pieces {
 const SIGNALS: &[Signal] = &[Signal::Logs, Signal::Traces];
 const HOUR: u64 = 3_600_000_000_000;
 /// How many pieces wait for a reader.
-const PIECES: usize = 2;
-const PIECE: usize = 256 * 1024;
+const PIECES: usize = 1;
+const PIECE: usize = 64 * 1024;
 const MOST: u64 = 500;
 const STEP: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(20);

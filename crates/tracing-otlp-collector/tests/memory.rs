@@ -26,13 +26,13 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::with_limit(LIMIT)
+        Self::with(RING, LIMIT)
     }
 
-    fn with_limit(limit: u64) -> Self {
+    fn with(ring: u64, limit: u64) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tracing-otlp"))
             .args(["--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .args(["--memory", &format!("{RING}MiB")])
+            .args(["--memory", &format!("{ring}MiB")])
             .args(["--max-body", &format!("{limit}MiB")])
             .stdout(Stdio::piped())
             .spawn()
@@ -169,7 +169,7 @@ fn a_bomb_costs_a_fraction_of_the_limit() {
     const LIMIT: u64 = 64;
     const RECORDS: usize = 600_000;
     for encoding in ["gzip", "deflate", "zstd"] {
-        let server = Server::with_limit(LIMIT);
+        let server = Server::with(RING, LIMIT);
         // What the first request costs is not the bomb's.
         let small =
             Ask::post("/v1/logs", PROTOBUF, pack(encoding, &[])).with("content-encoding", encoding);
@@ -228,4 +228,21 @@ fn many_small_requests_weigh_what_they_take() {
     let grown = server.peak() - before;
     // A thread or two may have begun meanwhile.
     assert!(grown <= RING + 3, "{grown} MiB");
+}
+
+#[test]
+fn a_collector_that_is_full_stays_within_what_it_may_take() {
+    const RING: u64 = 256;
+    let server = Server::with(RING, LIMIT);
+    // 100 KiB each, with a record of one long text.
+    let long = in_a_scope(&nested(&[2, 5, 1], &[b'x'; 100 * 1024]));
+    run(async {
+        for _ in 0..RING * 15 {
+            let ask = Ask::post("/v1/logs", PROTOBUF, long.clone());
+            assert_eq!(ask.send(server.to, Version::HTTP_11).await.status, 200);
+        }
+    });
+    assert_ne!(ask_status(&server)["counts"]["evictedLogs"], 0);
+    let peak = server.peak();
+    assert!(peak < RING, "{peak} MiB");
 }

@@ -40,7 +40,8 @@ fn start(args: &Serve) -> Result<Collector, Trouble> {
     let capacity = Capacity::default()
         .with_records(usize::MAX)
         .with_spans(usize::MAX)
-        .with_bytes(args.memory);
+        // The rest is for the program itself, the allocator, and those who read.
+        .with_bytes(args.memory - args.memory / 8);
     let mut builder = Collector::builder()
         .with_address(args.grpc)
         .with_another_address(args.http)

@@ -433,7 +433,35 @@ fn every_described_path_answers_as_described() {
             let answer: Value = serde_json::from_slice(&answer.body).unwrap();
             holds(&document, &content["schema"], &answer, path);
         }
+        let foreign = Ask::get(&asked).with("host", "evil.test");
+        assert_is_described(
+            &document,
+            operation,
+            &run(foreign.send(to, Version::HTTP_11)),
+        );
     }
+    let logs = &document["paths"]["/api/otel/logs"]["post"];
+    for (content_type, encoding, body, status) in [
+        (JSON, "identity", "{}", 200),
+        (JSON, "identity", "[", 400),
+        (JSON, "br", "{}", 415),
+        ("text/plain", "identity", "{}", 415),
+    ] {
+        let ask =
+            Ask::post("/api/otel/logs", content_type, body).with("content-encoding", encoding);
+        let answer = run(ask.send(to, Version::HTTP_11));
+        assert_eq!(answer.status, status, "{body}");
+        assert_is_described(&document, logs, &answer);
+    }
+}
+
+/// Whether a description knows this status with this content type, and its body.
+fn assert_is_described(document: &Value, operation: &Value, answer: &peer::Answer) {
+    let status = answer.status.as_str();
+    let content = &operation["responses"][status]["content"][answer.header("content-type")];
+    assert!(content.is_object(), "{status} of {}", operation["summary"]);
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    holds(document, &content["schema"], &body, status);
 }
 
 #[cfg(feature = "forward")]

@@ -10,19 +10,17 @@ pub(super) fn mend(json: &[u8]) -> Option<Vec<u8>> {
     let mut at = 0;
     while let Some(next) = memchr::memchr(b'\\', json.get(at..).unwrap_or_default()) {
         at += next;
-        match unit(json, at) {
-            Some(0xd800..=0xdbff) if matches!(unit(json, at + 6), Some(0xdc00..=0xdfff)) => {
-                at += 12
-            }
+        at += match unit(json, at) {
+            Some(0xd800..=0xdbff) if matches!(unit(json, at + 6), Some(0xdc00..=0xdfff)) => 12,
             Some(0xd800..=0xdfff) => {
                 let mended = mended.get_or_insert_with(|| json.to_vec());
                 mended[at..at + 6].copy_from_slice(br"\ufffd");
-                at += 6;
+                6
             }
-            Some(_) => at += 6,
+            Some(_) => 6,
             // Another escape, of one letter, which may be a backslash.
-            None => at += 2,
-        }
+            None => 2,
+        };
     }
     mended
 }

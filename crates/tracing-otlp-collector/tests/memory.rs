@@ -166,16 +166,16 @@ fn no_body_takes_many_times_its_size() {
 
 #[test]
 fn a_bomb_costs_a_fraction_of_the_limit() {
-    const LIMIT: u64 = 64;
+    const LIMIT: usize = 64;
     const RECORDS: usize = 600_000;
     for encoding in ["gzip", "deflate", "zstd"] {
-        let server = Server::with(RING, LIMIT);
+        let server = Server::with(RING, LIMIT as u64);
         // What the first request costs is not the bomb's.
         let small =
             Ask::post("/v1/logs", PROTOBUF, pack(encoding, &[])).with("content-encoding", encoding);
         assert_eq!(run(small.send(server.to, Version::HTTP_11)).status, 200);
         let before = server.peak();
-        let bomb = pack(encoding, &vec![0; 2 * 1024 * 1024 * LIMIT as usize]);
+        let bomb = pack(encoding, &vec![0; 2 * 1024 * 1024 * LIMIT]);
         let packed = bomb.len() as u64 / MIB + 1;
         let ask = Ask::post("/v1/logs", PROTOBUF, bomb).with("content-encoding", encoding);
         assert_eq!(run(ask.send(server.to, Version::HTTP_11)).status, 413);
@@ -235,7 +235,7 @@ fn a_collector_that_is_full_stays_within_what_it_may_take() {
     const RING: u64 = 256;
     let server = Server::with(RING, LIMIT);
     // 100 KiB each, with a record of one long text.
-    let long = in_a_scope(&nested(&[2, 5, 1], &[b'x'; 100 * 1024]));
+    let long = in_a_scope(&nested(&[2, 5, 1], &b"x".repeat(100 * 1024)));
     run(async {
         for _ in 0..RING * 15 {
             let ask = Ask::post("/v1/logs", PROTOBUF, long.clone());

@@ -235,7 +235,8 @@ fn send(to: SocketAddr, batches: &[Vec<u8>], n: u64, connections: u64) {
         for nth in 0..connections {
             scope.spawn(move || {
                 let mut connection = Connection::open(to);
-                let requests = n / BATCH / connections;
+                // A whole million, and up to a batch of each connection more.
+                let requests = n.div_ceil(BATCH * connections);
                 for request in 0..requests {
                     let body = &batches
                         [usize::try_from(request * connections + nth).unwrap() % batches.len()];

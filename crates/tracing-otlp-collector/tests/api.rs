@@ -383,6 +383,8 @@ fn questions_that_make_no_sense_are_errors_in_json() {
         ("/api/logs?order=up", 400, "asc or desc"),
         ("/api/logs?from=noon", 400, "from"),
         ("/api/logs/stream?q=%22", 400, "quote"),
+        ("/api/logs?level=error", 400, "filters go into q"),
+        ("/api/status?verbose=1", 400, "no parameter"),
         ("/api/traces/xyz", 400, "32 hex"),
         ("/api/traces/", 404, "/api/traces/"),
         ("/api/rejected/7/body", 404, "not kept"),
@@ -422,6 +424,14 @@ fn every_described_path_answers_as_described() {
             "1"
         };
         let asked = path.replace("{id}", id).replace("{key}", "level");
+        // What is described is taken; the cases above see that nothing else is.
+        let all = operation["parameters"].as_array().into_iter().flatten();
+        let asked = all
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .fold(format!("{asked}?"), |asked, name| {
+                format!("{asked}{name}=&")
+            });
         let answer = run(Ask::get(&asked).send(to, Version::HTTP_11));
         assert_eq!(answer.status, 200, "{asked}");
         let described = operation["responses"]["200"]["content"]
@@ -433,7 +443,35 @@ fn every_described_path_answers_as_described() {
             let answer: Value = serde_json::from_slice(&answer.body).unwrap();
             holds(&document, &content["schema"], &answer, path);
         }
+        let foreign = Ask::get(&asked).with("host", "evil.test");
+        assert_is_described(
+            &document,
+            operation,
+            &run(foreign.send(to, Version::HTTP_11)),
+        );
     }
+    let logs = &document["paths"]["/api/otel/logs"]["post"];
+    for (content_type, encoding, body, status) in [
+        (JSON, "identity", "{}", 200),
+        (JSON, "identity", "[", 400),
+        (JSON, "br", "{}", 415),
+        ("text/plain", "identity", "{}", 415),
+    ] {
+        let ask =
+            Ask::post("/api/otel/logs", content_type, body).with("content-encoding", encoding);
+        let answer = run(ask.send(to, Version::HTTP_11));
+        assert_eq!(answer.status, status, "{body}");
+        assert_is_described(&document, logs, &answer);
+    }
+}
+
+/// Whether a description knows this status with this content type, and its body.
+fn assert_is_described(document: &Value, operation: &Value, answer: &peer::Answer) {
+    let status = answer.status.as_str();
+    let content = &operation["responses"][status]["content"][answer.header("content-type")];
+    assert!(content.is_object(), "{status} of {}", operation["summary"]);
+    let body: Value = serde_json::from_slice(&answer.body).unwrap();
+    holds(document, &content["schema"], &body, status);
 }
 
 #[cfg(feature = "forward")]

@@ -117,6 +117,48 @@ fn each_request_is_a_line_and_all_are_there_after_a_restart() {
 }
 
 #[test]
+fn what_is_read_back_arrived_while_its_file_was_written() {
+    let folder = Folder::new("arrival");
+    let (collector, to) = start(folder.settings());
+    let timed = |text: &str, time: &str| {
+        let record = json!({ "body": { "stringValue": text }, "timeUnixNano": time });
+        post(to, "/v1/logs", &records("shop", &[record]));
+    };
+    timed("timeless", "0");
+    timed("of 2023", "1700000000000000000");
+    timed("of 2100", "4102444800000000000");
+    timed("timeless too", "0");
+    drop(collector);
+    // Begun an hour before it was last written, which is long ago.
+    let old = &files(&folder.0, "logs")[0];
+    fs::rename(old, folder.0.join("logs-20260102T030405.000000.jsonl")).unwrap();
+    let file = fs::File::options()
+        .append(true)
+        .open(folder.0.join("logs-20260102T030405.000000.jsonl"))
+        .unwrap();
+    let written = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_767_326_645);
+    file.set_modified(written).unwrap();
+    drop(file);
+    let (_collector, to) = start(folder.settings());
+    let page = ask(to, "/api/logs?order=asc");
+    let received: Vec<_> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["receivedAt"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        received,
+        [
+            "2026-01-02T03:04:05.000Z",
+            "2026-01-02T03:04:05.000Z",
+            "2026-01-02T04:04:05.000Z",
+            "2026-01-02T04:04:05.000Z",
+        ]
+    );
+}
+
+#[test]
 fn a_torn_line_and_a_foreign_one_cost_only_themselves() {
     let folder = Folder::new("torn");
     let (collector, to) = start(folder.settings());

@@ -133,6 +133,14 @@ fn fill(to: SocketAddr) {
     post(to, "/v1/traces", &spans(&[span]));
 }
 
+fn wait_for(file: &Path) {
+    let deadline = std::time::Instant::now() + peer::PATIENCE;
+    while !file.exists() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn it_says_where_it_listens_on_standard_output_and_in_a_file() {
     let folder = Folder::new("ports");
@@ -140,11 +148,7 @@ fn it_says_where_it_listens_on_standard_output_and_in_a_file() {
     let running = Running::start(&["--port-file", file.to_str().unwrap()]);
     assert_eq!(running.addresses.len(), 2);
     // The file is complete before anything is announced after it.
-    let deadline = std::time::Instant::now() + peer::PATIENCE;
-    while !file.exists() {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::yield_now();
-    }
+    wait_for(&file);
     let ports: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     let endpoints: Vec<_> = running
         .addresses
@@ -218,6 +222,17 @@ fn the_commands_show_what_is_kept() {
     assert_eq!(
         audit,
         "records=2 linked=2 unlinked=0 pending=0 orphaned=0 evicted=0\n"
+    );
+    // What says no time happened when it arrived.
+    let timeless = json!({ "body": { "stringValue": "timeless" } });
+    post(running.to(), "/v1/logs", &records("shop", &[timeless]));
+    let line = text(&command(&running, &["logs", "timeless"]));
+    let item: Value =
+        serde_json::from_str(&text(&command(&running, &["logs", "--json", "timeless"]))).unwrap();
+    let received = item["receivedAt"].as_str().unwrap();
+    assert_eq!(
+        line,
+        format!("{} -     shop: timeless\n", &received[11..23])
     );
     let wrong = command(&running, &["logs", "(a"]);
     assert_eq!(wrong.status.code(), Some(1));
@@ -418,7 +433,11 @@ fn assert_all_are_kept(running: &Running, round: u64, acknowledged: u64) {
 #[test]
 #[cfg(unix)]
 fn it_ends_well_when_it_is_told_to() {
-    let mut running = Running::start(&[]);
+    let folder = Folder::new("ending");
+    let file = folder.0.join("ports.json");
+    let ports = ["--port-file", file.to_str().unwrap()];
+    let mut running = Running::start(&ports);
+    wait_for(&file);
     let answer = run(Ask::get("/healthz").send(running.to(), Version::HTTP_11));
     assert_eq!(answer.body, "ok");
     let id = running.child.id().to_string();
@@ -434,6 +453,24 @@ fn it_ends_well_when_it_is_told_to() {
     running.stdout.read_to_string(&mut rest).unwrap();
     assert_eq!(rest, "");
     assert!(Path::new(PROGRAM).exists());
+    assert!(!file.exists());
+}
+
+#[test]
+fn who_waits_for_the_port_file_never_reads_that_of_an_earlier_run() {
+    let folder = Folder::new("stale");
+    let file = folder.0.join("ports.json");
+    fs::write(&file, "{}").unwrap();
+    // A run that cannot begin has no ports either.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let output = Command::new(PROGRAM)
+        .args(["--http", "127.0.0.1:0", "--fixed-ports", "--grpc"])
+        .arg(taken.local_addr().unwrap().to_string())
+        .args(["--port-file", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(!file.exists());
 }
 
 const KEY: &str = "a-key-for-tests-of-32-characters";

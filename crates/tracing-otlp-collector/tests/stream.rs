@@ -26,18 +26,20 @@ struct Events {
 #[derive(Debug)]
 struct Event {
     name: String,
+    /// The order number that its id begins with.
     id: u64,
+    whole_id: String,
     data: Value,
 }
 
 impl Events {
-    async fn open(to: SocketAddr, path: &str, last_id: Option<u64>) -> Self {
+    async fn open(to: SocketAddr, path: &str, last_id: Option<&str>) -> Self {
         let stream = TokioIo::new(TcpStream::connect(to).await.unwrap());
         let (mut client, connection) = http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         let mut request = Request::get(path).header("host", to.to_string());
         if let Some(id) = last_id {
-            request = request.header("last-event-id", id.to_string());
+            request = request.header("last-event-id", id);
         }
         let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
         let response = client.send_request(request).await.unwrap();
@@ -54,9 +56,11 @@ impl Events {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+                let whole_id = field("id: ").unwrap().to_owned();
                 let found = Event {
                     name: field("event: ").unwrap().to_owned(),
-                    id: field("id: ").unwrap().parse().unwrap(),
+                    id: whole_id.split('-').next().unwrap().parse().unwrap(),
+                    whole_id,
                     data: serde_json::from_str(field("data: ").unwrap()).unwrap(),
                 };
                 self.text = rest.into();
@@ -119,15 +123,56 @@ fn a_reader_goes_on_where_it_was() {
     let to = collector.local_addr();
     say(to, &["one", "two", "three"]);
     run(async {
-        let mut events = Events::open(to, "/api/logs/stream", Some(1)).await;
+        let mut events = Events::open(to, "/api/logs/stream", Some("1")).await;
         assert_eq!(events.body_of_next().await, "two");
         let mut events = Events::open(to, "/api/logs/stream?after=2", None).await;
         assert_eq!(events.body_of_next().await, "three");
         // The header, which browsers send when they come back, counts for more than the URL.
-        let mut events = Events::open(to, "/api/logs/stream?after=0", Some(2)).await;
+        let mut events = Events::open(to, "/api/logs/stream?after=0", Some("2")).await;
         assert_eq!(events.body_of_next().await, "three");
         let mut events = Events::open(to, "/api/logs/stream?since=now", None).await;
         assert_eq!(events.next().await.unwrap().data, json!({ "count": 0 }));
+    });
+}
+
+#[test]
+fn a_reader_that_comes_back_to_another_run_is_told_and_misses_nothing() {
+    let before = Collector::start().unwrap();
+    say(before.local_addr(), &["old", "old"]);
+    let last = run(async {
+        let mut events = Events::open(before.local_addr(), "/api/logs/stream", None).await;
+        events.next().await.unwrap();
+        events.next().await.unwrap().whole_id
+    });
+    before.shutdown().unwrap();
+    let collector = Collector::start().unwrap();
+    let to = collector.local_addr();
+    run(async {
+        // Its number has not been given out again yet, and later it has, for another record.
+        say(to, &["one"]);
+        for there in [&["one"][..], &["one", "two", "three"]] {
+            // An order number alone, as people write it, can be told from its size only.
+            let by_number = (there.len() == 1).then_some("2");
+            for id in by_number.into_iter().chain([last.as_str()]) {
+                let mut events = Events::open(to, "/api/logs/stream", Some(id)).await;
+                let restarted = events.next().await.unwrap();
+                assert_eq!(restarted.name, "restarted", "{id} {restarted:?}");
+                assert!(restarted.data["startedAt"].is_string());
+                for text in there {
+                    assert_eq!(events.body_of_next().await, *text);
+                }
+            }
+            if there.len() == 1 {
+                say(to, &["two"]);
+                say(to, &["three"]);
+            }
+        }
+        // In its own run it goes on.
+        let mut events = Events::open(to, "/api/logs/stream", None).await;
+        let id = events.next().await.unwrap().whole_id;
+        let path = format!("/api/logs/stream?after={id}");
+        let mut events = Events::open(to, &path, None).await;
+        assert_eq!(events.body_of_next().await, "two");
     });
 }
 
@@ -141,7 +186,7 @@ fn what_left_before_it_was_read_is_said() {
     let to = collector.local_addr();
     say(to, &["one", "two", "three", "four", "five"]);
     run(async {
-        let mut events = Events::open(to, "/api/logs/stream", Some(1)).await;
+        let mut events = Events::open(to, "/api/logs/stream", Some("1")).await;
         let lagged = events.next().await.unwrap();
         assert_eq!(lagged.name, "lagged");
         assert_eq!(
@@ -164,7 +209,7 @@ fn readers_that_do_not_read_hold_nobody_up() {
     run(async {
         let mut sleepers = Vec::new();
         for _ in 0..20 {
-            sleepers.push(Events::open(to, "/api/logs/stream", Some(0)).await);
+            sleepers.push(Events::open(to, "/api/logs/stream", Some("0")).await);
         }
         // Much more than fits into the buffers of twenty connections and into the store.
         let text = "x".repeat(10_000);

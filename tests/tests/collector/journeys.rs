@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use tracing_otlp_collector::{
-    CollectorConfig, CollectorProcess, Destination, ProcessState, RestartPolicy,
+    Collector, CollectorConfig, CollectorProcess, Destination, Files, ProcessState, RestartPolicy,
 };
+use tracing_otlp_tests::http;
 use tracing_otlp_tests::model::{LogRecord, Span, Value};
 use tracing_otlp_tests::peers::{Format, Oracle, Otelcol};
 use tracing_otlp_tests::quickstart;
@@ -72,6 +73,42 @@ fn owned(otelcol: &Otelcol, file: &str) -> tracing_otlp_collector::CollectorProc
         .with_start_timeout(PATIENCE)
         .with_grace(Duration::from_secs(20))
         .with_config(CollectorConfig::new().with_destination(Destination::file(file)))
+}
+
+/// Our files are for the real collector's `otlpjsonfile` receiver, which decodes each line as its OTLP receiver
+/// decodes a body of JSON.
+#[test]
+fn each_line_of_the_files_that_our_receiver_writes_is_a_request_to_the_real_one() {
+    let Some(otelcol) = Otelcol::find() else {
+        return;
+    };
+    let Some(oracle) = Oracle::find() else { return };
+    let folder = Folder::new("our-files");
+    let ours = Collector::builder()
+        .with_files(Files::in_dir(folder.path().join("ours")))
+        .start()
+        .unwrap();
+    let printed = quickstart::run(&ours.endpoint(), &[]);
+    ours.shutdown().unwrap();
+    let file = folder.file("telemetry.jsonl");
+    let collector = owned(&otelcol, &file).spawn().unwrap();
+    for entry in std::fs::read_dir(folder.path().join("ours")).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let Some((signal, _)) = name.split_once('-') else {
+            continue;
+        };
+        for line in std::fs::read_to_string(entry.path()).unwrap().lines() {
+            let path = format!("/v1/{signal}");
+            let json = [("content-type", "application/json")];
+            let answer =
+                http::post(collector.http_address(), &path, &json, line.as_bytes()).unwrap();
+            assert_eq!(answer.status, 200, "{line}");
+        }
+    }
+    collector.shutdown().unwrap();
+    let (logs, spans) = read(&oracle, &file);
+    quickstart::check(&printed, &logs, &spans);
 }
 
 /// What stands in the files that the collector has made of this one.

@@ -31,6 +31,19 @@ impl Params {
         }
     }
 
+    /// Refuses what is none of these names.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        let unknown = |(name, _): &&(String, String)| !known.contains(&name.as_str());
+        match self.pairs.iter().find(unknown) {
+            None => Ok(()),
+            Some((name, _)) if known.contains(&"q") => Err(Problem::bad(format!(
+                "{name:.40?} is no parameter here, known are {}; filters go into q, such as q=level>=warn",
+                known.join(", ")
+            ))),
+            Some((name, _)) => Err(Problem::bad(format!("{name:.40?} is no parameter here"))),
+        }
+    }
+
     /// The value, if it is there and not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.pairs

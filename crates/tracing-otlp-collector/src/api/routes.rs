@@ -73,6 +73,7 @@ async fn route(
     }
     let params = Params::of(parts.uri.query());
     let path = path.strip_prefix("/api/").unwrap_or_default();
+    params.only(parameters(path))?;
     match path {
         "openapi.json" => return Ok(json(openapi::description())),
         "status" => return Ok(json(status::status(site))),
@@ -103,6 +104,21 @@ async fn route(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the question could not be answered",
         )),
+    }
+}
+
+/// What may stand behind the question mark. What does not is refused: who asks for `level=error` must not
+/// take everything for the answer.
+fn parameters(path: &str) -> &'static [&'static str] {
+    match path {
+        "logs" => &["q", "from", "to", "order", "limit", "cursor"],
+        "logs/stream" => &["q", "since", "after"],
+        "logs/histogram" => &["q", "from", "to", "buckets"],
+        "traces" => &["q", "from", "to", "limit", "cursor"],
+        "metrics" => &["q", "limit"],
+        "audit" => &["q", "from", "to"],
+        _ if path.starts_with("fields") => &["q", "prefix"],
+        _ => &[],
     }
 }
 

@@ -3,8 +3,12 @@
 //! Each reader is a task that holds nothing but its place: the order number it comes to next. What
 //! is written for it waits in a channel of a few pieces, so a reader that does not read stops its own
 //! task and nobody else. When records have left before it came to them, it is told how many.
+//!
+//! Order numbers begin anew with each run of the collector, so the id of an event also says which run
+//! it is of: a reader that comes back to another run is told so, and begins like a new one.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -37,22 +41,30 @@ pub(super) fn stream(
     let last_id = parts
         .headers
         .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.trim().parse::<u64>().ok());
-    let after = match last_id {
-        Some(id) => Some(id),
-        None => params.number("after")?,
+        .and_then(|id| Place::parse(id.to_str().ok()?));
+    let after = match (last_id, params.get("after")) {
+        (Some(id), _) => Some(id),
+        (None, Some(after)) => {
+            Some(Place::parse(after).ok_or_else(|| Problem::bad("after is no order number"))?)
+        }
+        (None, None) => None,
     };
     let since = params
         .time("since")?
         .unwrap_or(params.now.saturating_sub(HOUR));
+    let live_from = site.store.holdings().next;
+    let is_of_another_run = after
+        .as_ref()
+        .is_some_and(|place| !place.is_of(site.started, live_from));
     let at = match after {
-        Some(after) => after.saturating_add(1),
-        None => site.store.first_since(SIGNALS, since),
+        Some(place) if !is_of_another_run => place.seq.saturating_add(1),
+        _ => site.store.first_since(SIGNALS, since),
     };
     let (feed, pieces) = mpsc::channel(PIECES);
     let reader = Reader {
         at,
-        live_from: site.store.holdings().next,
+        live_from,
+        is_of_another_run,
         replayed: Some(0),
         filter: Arc::new(params.filter()?),
         feed,
@@ -70,11 +82,42 @@ pub(super) fn stream(
     Ok(response)
 }
 
+/// The id of an event, `SEQ-RUN`: the order number that it comes to, and the moment at which the run began.
+struct Place {
+    seq: u64,
+    /// `None` when somebody wrote an order number alone.
+    run: Option<u64>,
+}
+
+impl Place {
+    fn parse(text: &str) -> Option<Self> {
+        let (seq, run) = match text.trim().split_once('-') {
+            Some((seq, run)) => (seq, Some(u64::from_str_radix(run, 16).ok()?)),
+            None => (text.trim(), None),
+        };
+        let seq = seq.parse().ok()?;
+        Some(Self { seq, run })
+    }
+
+    /// Whether this run gave it out, whose next order number is `next`.
+    fn is_of(&self, run: u64, next: u64) -> bool {
+        self.seq < next && self.run.is_none_or(|of| of == run)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{:x}", self.seq, self.run.unwrap_or_default())
+    }
+}
+
 struct Reader {
     /// The order number it comes to next.
     at: u64,
     /// Up to here it is told what was before it came.
     live_from: u64,
+    /// Whether it comes with a place that this run did not give it.
+    is_of_another_run: bool,
     /// How many records it got of those; `None` when that is over.
     replayed: Option<u64>,
     filter: Arc<Filter>,
@@ -97,6 +140,15 @@ impl Reader {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         beat.reset();
+        if self.is_of_another_run {
+            let id = before(self.at, &site);
+            let started = clock::rfc3339(site.started);
+            let restarted =
+                format!("event: restarted\nid: {id}\ndata: {{\"startedAt\":\"{started}\"}}\n\n");
+            if !self.send(restarted).await {
+                return;
+            }
+        }
         loop {
             news.mark_unchanged();
             let Some(is_full) = self.step(&site).await else {
@@ -114,8 +166,9 @@ impl Reader {
                     tokio::time::sleep(PAUSE).await;
                 }
                 _ = beat.tick() => {
-                    let at = self.at.saturating_sub(1);
-                    if !self.send(format!(": beat\nevent: at\nid: {at}\ndata: {{\"seq\":{at}}}\n\n")).await {
+                    let id = before(self.at, &site);
+                    let at = id.seq;
+                    if !self.send(format!(": beat\nevent: at\nid: {id}\ndata: {{\"seq\":{at}}}\n\n")).await {
                         return;
                     }
                 }
@@ -132,7 +185,7 @@ impl Reader {
             self.at = next;
             let lagged = format!(
                 "event: lagged\nid: {}\ndata: {{\"missed\":{missed},\"firstMissed\":{first},\"nextSeq\":{next}}}\n\n",
-                next.saturating_sub(1)
+                before(next, site)
             );
             if !self.send(lagged).await {
                 return None;
@@ -148,9 +201,9 @@ impl Reader {
         if let Some(n) = self.replayed.as_mut() {
             *n += step.n;
             if self.at >= self.live_from || !step.is_full {
-                let (n, at) = (*n, self.at.saturating_sub(1));
+                let (n, id) = (*n, before(self.at, site));
                 self.replayed = None;
-                let replayed = format!("event: replayed\nid: {at}\ndata: {{\"count\":{n}}}\n\n");
+                let replayed = format!("event: replayed\nid: {id}\ndata: {{\"count\":{n}}}\n\n");
                 if !self.send(replayed).await {
                     return None;
                 }
@@ -165,16 +218,26 @@ impl Reader {
     }
 }
 
+/// The id of an event behind which this order number comes next.
+fn before(next: u64, site: &Site) -> Place {
+    Place {
+        seq: next.saturating_sub(1),
+        run: Some(site.started),
+    }
+}
+
 fn step(site: &Site, filter: &Filter, at: u64) -> Step {
     // Everything that arrived before this moment is looked at, so the place may go on to here.
     let end = site.store.holdings().next;
     let mut scan = Scan::new(&site.store, filter, What::Logs, clock::now());
     scan.deadline = Instant::now() + STEP;
     let mut written = Vec::new();
+    let run = format!("-{:x}", site.started);
     let mut n = 0;
     let outcome = scan.run(Order::OldestFirst, at, |item| {
         written.extend_from_slice(b"event: log\nid: ");
         write::number(item.seq(), &mut written);
+        written.extend_from_slice(run.as_bytes());
         written.extend_from_slice(b"\ndata: ");
         write::log(item, &mut written);
         written.extend_from_slice(b"\n\n");
@@ -212,8 +275,8 @@ impl Body for Pieces {
 const SIGNALS: &[Signal] = &[Signal::Logs, Signal::Traces];
 const HOUR: u64 = 3_600_000_000_000;
 /// How many pieces wait for a reader.
-const PIECES: usize = 2;
-const PIECE: usize = 256 * 1024;
+const PIECES: usize = 1;
+const PIECE: usize = 64 * 1024;
 const MOST: u64 = 500;
 const STEP: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_millis(20);

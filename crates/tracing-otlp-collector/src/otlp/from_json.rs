@@ -2,7 +2,8 @@
 //!
 //! Hand-written leniently, because real senders write what the serde types of the official crate
 //! reject: empty lists and objects, `"NaN"`, null anywhere, numbers where the specification wants
-//! strings and the other way round, names in `snake_case`. Unknown members are ignored.
+//! strings and the other way round, names in `snake_case`, halves of characters. Unknown members are
+//! ignored.
 //!
 //! No tree of the input is built, so a hostile body takes no more memory than its own bytes again.
 
@@ -15,9 +16,34 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::check::wire_type_of;
 use super::scalar::Scalar;
 use super::schema::{ANY_VALUE, Field, Kind, Message, Shape};
+use super::surrogates;
 
 /// Converts one message; the error says what is wrong and where.
 pub(crate) fn convert(schema: &'static Message, json: &[u8]) -> Result<Vec<u8>, String> {
+    match convert_strictly(schema, json) {
+        // JavaScript writes a text that it has cut through a character like this.
+        Err(Failure::NoJson(error)) => match surrogates::mend(json) {
+            Some(mended) => convert_strictly(schema, &mended).map_err(Failure::into_text),
+            None => Err(error),
+        },
+        other => other.map_err(Failure::into_text),
+    }
+}
+
+enum Failure {
+    NoJson(String),
+    NotThis(String),
+}
+
+impl Failure {
+    fn into_text(self) -> String {
+        match self {
+            Self::NoJson(text) | Self::NotThis(text) => text,
+        }
+    }
+}
+
+fn convert_strictly(schema: &'static Message, json: &[u8]) -> Result<Vec<u8>, Failure> {
     let mut writer = Writer {
         out: Vec::with_capacity(json.len() / 2),
         path: Vec::new(),
@@ -32,8 +58,10 @@ pub(crate) fn convert(schema: &'static Message, json: &[u8]) -> Result<Vec<u8>, 
     .and_then(|_| deserializer.end());
     match (read, writer.problem.take()) {
         (Ok(()), _) => Ok(writer.out),
-        (Err(_), Some(problem)) => Err(format!("{}{problem}", Path(&writer.path))),
-        (Err(error), None) => Err(error.to_string()),
+        (Err(_), Some(problem)) => {
+            Err(Failure::NotThis(format!("{}{problem}", Path(&writer.path))))
+        }
+        (Err(error), None) => Err(Failure::NoJson(error.to_string())),
     }
 }
 

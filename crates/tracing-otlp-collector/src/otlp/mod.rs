@@ -9,6 +9,7 @@ pub(crate) mod check;
 pub(crate) mod from_json;
 mod scalar;
 pub(crate) mod schema;
+mod surrogates;
 pub(crate) mod to_json;
 pub(crate) mod wire;
 

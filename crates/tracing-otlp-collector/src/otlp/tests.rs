@@ -169,6 +169,39 @@ fn null_means_missing_everywhere() {
 }
 
 #[test]
+fn half_a_character_is_replaced_and_costs_nothing_else() {
+    let read = |text: &str| {
+        let json = format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{text}"}}}}]}}]}}]}}"#
+        );
+        let bytes = super::from_json::convert(&super::schema::LOGS_REQUEST, json.as_bytes())?;
+        let request = ExportLogsServiceRequest::decode(&*bytes).unwrap();
+        let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+        match record.body.clone().unwrap().value.unwrap() {
+            V::StringValue(text) => Ok(text),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (written, text) in [
+        (r"cut \ud83d", "cut \u{fffd}"),
+        (r"\uDE00 cut", "\u{fffd} cut"),
+        (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+        (r"\ud83dx\ude00", "\u{fffd}x\u{fffd}"),
+        (r"\ud83d\n", "\u{fffd}\n"),
+        // What only looks like one stays, also beside one.
+        (r"\\ud83d \ud83d", "\\ud83d \u{fffd}"),
+        (r"\\\ud83d", "\\\u{fffd}"),
+        (r"\u00e9 \ud83d\ude00 \ud83d", "\u{e9} \u{1f600} \u{fffd}"),
+    ] {
+        assert_eq!(read(written).as_deref(), Ok(text), "{written}");
+    }
+    for broken in [r"\ud83", r"\ud83d\", r"\u+83d \ud83d", r"\x"] {
+        let problem: Result<String, String> = read(broken);
+        assert!(problem.is_err(), "{broken}");
+    }
+}
+
+#[test]
 fn enums_are_read_as_numbers_or_names() {
     for written in [json!(13), json!("13"), json!("SEVERITY_NUMBER_WARN")] {
         assert_eq!(

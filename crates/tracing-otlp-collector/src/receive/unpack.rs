@@ -4,7 +4,7 @@
 //! `grpc-encoding` alike.
 //!
 //! Unpacking is a stream that stops one byte past the limit, so what a bomb would have unpacked to
-//! is never in memory.
+//! is never in memory. And what grows as bombs do is measured, piece by piece, before it is kept.
 
 use std::io::{self, Read};
 
@@ -65,13 +65,13 @@ pub(super) fn unpack(
         return Ok(packed);
     };
     let unpacked = match encoding {
-        Encoding::Gzip => read_to_limit(MultiGzDecoder::new(&*packed), limit),
-        Encoding::Deflate => read_to_limit(ZlibDecoder::new(&*packed), limit),
-        Encoding::Zstd => zstd_decoder(&packed, limit).and_then(|d| read_to_limit(d, limit)),
+        Encoding::Gzip => read(&packed, limit, |packed| Ok(MultiGzDecoder::new(packed))),
+        Encoding::Deflate => read(&packed, limit, |packed| Ok(ZlibDecoder::new(packed))),
+        Encoding::Zstd => read(&packed, limit, |packed| zstd_decoder(packed, limit)),
     };
     match unpacked {
-        Ok(bytes) if bytes.len() > limit => Err(Refusal::too_large(limit)),
-        Ok(bytes) => Ok(exact(bytes)),
+        Ok(Some(bytes)) => Ok(exact(bytes)),
+        Ok(None) => Err(Refusal::too_large(limit)),
         Err(error) => {
             let message = format!("body is not valid {}: {error}", encoding.name());
             Err(Refusal::new(Reason::Payload, message))
@@ -79,10 +79,34 @@ pub(super) fn unpack(
     }
 }
 
-fn read_to_limit(reader: impl Read, limit: usize) -> io::Result<Vec<u8>> {
+/// Reads to the end; `None` when that is past the limit.
+///
+/// What turns out to be many times as long as it was sent is let go and measured first. Telemetry that
+/// is so even costs the time of unpacking it twice, and a bomb costs no memory.
+fn read<'a, R: Read>(
+    packed: &'a [u8],
+    limit: usize,
+    decoder: impl Fn(&'a [u8]) -> io::Result<R>,
+) -> io::Result<Option<Vec<u8>>> {
+    let usual = packed.len().saturating_mul(USUAL).max(SMALL).min(limit);
     let mut unpacked = Vec::new();
-    reader.take(limit as u64 + 1).read_to_end(&mut unpacked)?;
-    Ok(unpacked)
+    let mut first = decoder(packed)?.take(usual as u64 + 1);
+    first.read_to_end(&mut unpacked)?;
+    if unpacked.len() <= usual {
+        return Ok(Some(unpacked));
+    }
+    drop(unpacked);
+    if usual == limit {
+        return Ok(None);
+    }
+    let mut rest = first.into_inner().take((limit - usual) as u64);
+    let length = usual as u64 + 1 + io::copy(&mut rest, &mut io::sink())?;
+    if length > limit as u64 {
+        return Ok(None);
+    }
+    let mut unpacked = Vec::with_capacity(usize::try_from(length).unwrap_or(limit));
+    decoder(packed)?.take(length).read_to_end(&mut unpacked)?;
+    Ok(Some(unpacked))
 }
 
 /// A decoder that refuses frames whose window, which it would have to reserve, exceeds the limit.
@@ -96,5 +120,9 @@ fn zstd_decoder(packed: &[u8], limit: usize) -> io::Result<impl Read + '_> {
     Ok(decoder)
 }
 
+/// How many times longer than it was sent a body may be before it is measured.
+const USUAL: usize = 16;
+/// Up to here nothing is measured.
+const SMALL: usize = 1024 * 1024;
 const MIN_WINDOW_LOG: u32 = 23;
 const MAX_WINDOW_LOG: u32 = 27;

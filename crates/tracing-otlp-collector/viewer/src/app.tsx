@@ -1,6 +1,7 @@
 // The frame: header, the view of the address, and what is to be said about the connection.
 import { useEffect } from 'preact/hooks';
 import { AuditBadge } from './audit/badge';
+import { ForwardBadge } from './forward/badge';
 import { every, reachable, refreshStatus, status } from './lib/api';
 import { helping } from './lib/keys';
 import { notice, setTheme, theme, type Theme } from './lib/page';
@@ -41,6 +42,7 @@ export function App() {
             {count(kept.logs ?? 0)} logs · {count(kept.spans ?? 0)} spans · {bytes(kept.bytes ?? 0)}{kept.capacityBytes ? <span class="dim"> of {bytes(kept.capacityBytes)}</span> : null}
           </span>
         )}
+        <ForwardBadge />
         <AuditBadge />
         <button class="plain" title={`Colours: ${theme.value}; switch to ${next}`} aria-label={`Colours: ${theme.value}; switch to ${next}`} onClick={() => setTheme(next)}><Icon name={themeIcons[theme.value]} /></button>
         <button class="plain" title="Keys and filters (?)" aria-label="Keys and filters" onClick={() => (helping.value = true)}><span class="question">?</span></button>

@@ -445,6 +445,33 @@ test('metrics have charts, rejected requests their reason and body', async () =>
   await panel().locator('pre', { hasText: '<nonsense>' }).waitFor();
 });
 
+test('what is sent on is told, and what waits for a destination that is away', { skip: !realThing && 'the stand-in does not forward' }, async () => {
+  const badge = page.locator('details.forward');
+  await open();
+  await page.locator('#audit').waitFor();
+  assert.equal(await badge.count(), 0);
+  let behind = await serve();
+  await collector.stop();
+  collector = await serve({ args: ['--forward', behind.url] });
+  ({ url } = collector);
+  try {
+    await sendMany(url, 3, { body: (n) => `sent on ${n}` });
+    await open();
+    await badge.locator('summary', { hasText: /^forwarding$/ }).waitFor();
+    await badge.locator('summary').click();
+    await badge.locator('li', { hasText: '3 of 3 records delivered' }).waitFor();
+    assert.ok((await badge.locator('.popover').textContent()).includes(behind.url));
+    await behind.stop();
+    behind = null;
+    await sendMany(url, 2, { body: (n) => `waits ${n}` });
+    await badge.locator('summary', { hasText: '2 waiting' }).waitFor();
+    await badge.locator('li', { hasText: '2 wait in memory' }).waitFor();
+    await page.screenshot({ path: join(screenshots, 'forward.png') });
+  } finally {
+    await behind?.stop();
+  }
+});
+
 test('the colours follow the system and the switch', async () => {
   await page.emulateMedia({ colorScheme: 'dark' });
   await open();

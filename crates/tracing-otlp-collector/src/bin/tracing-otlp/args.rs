@@ -95,7 +95,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration,
           env = "TRACING_OTLP_COLLECTOR_SYNC_EVERY")]
     pub(crate) sync_every: Duration,
-    /// Write the endpoints into this file as JSON, once they accept connections.
+    /// Write the endpoints into this file as JSON, once they accept connections. It goes at the end
     #[arg(long, value_name = "FILE", env = "TRACING_OTLP_COLLECTOR_PORT_FILE")]
     pub(crate) port_file: Option<PathBuf>,
     /// An origin whose web pages may use the API and send logs; may be given several times.

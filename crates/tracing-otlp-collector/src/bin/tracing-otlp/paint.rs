@@ -18,7 +18,7 @@ impl Painter {
         let name = level(severity);
         let mut line = format!(
             "{} {} ",
-            self.dim(&clock(record)),
+            self.dim(&clock(item)),
             self.paint(colour(severity), &format!("{name:<5}"))
         );
         if let Some(service) = item["service"].as_str().filter(|name| !name.is_empty()) {
@@ -85,12 +85,19 @@ pub(crate) fn nanos(value: &Value) -> u64 {
         .unwrap_or(0)
 }
 
-/// The time of day in UTC.
-fn clock(record: &Value) -> String {
+/// The time of day in UTC: of what happened, else of its arrival.
+fn clock(item: &Value) -> String {
+    let record = &item["record"];
     let nanos = match nanos(&record["timeUnixNano"]) {
         0 => nanos(&record["observedTimeUnixNano"]),
         time => time,
     };
+    if nanos == 0 {
+        let received = item["receivedAt"].as_str().unwrap_or_default();
+        if let Some(time) = received.get("0000-00-00T".len()..received.len().saturating_sub(1)) {
+            return time.to_owned();
+        }
+    }
     let seconds = nanos / 1_000_000_000;
     format!(
         "{:02}:{:02}:{:02}.{:03}",

@@ -13,6 +13,10 @@ use crate::out::{Trouble, complain, line};
 use crate::upstream::with_headers;
 
 pub(crate) fn run(args: &Serve) -> Result<ExitCode, Trouble> {
+    // A file that is there belongs to this run: who waits for it must not find the last one's.
+    if let Some(file) = &args.port_file {
+        forget_ports(file)?;
+    }
     let collector = start(args)?;
     // Nobody has to listen: it is here to receive.
     match announce(&collector, args) {
@@ -23,6 +27,9 @@ pub(crate) fn run(args: &Serve) -> Result<ExitCode, Trouble> {
         write_ports(&collector, file)?;
     }
     wait_for_the_end()?;
+    if let Some(file) = args.port_file.as_deref().filter(|file| is_ours(file)) {
+        forget_ports(file)?;
+    }
     collector
         .shutdown()
         .map_err(|error| Trouble::new(describe(&error)))?;
@@ -33,7 +40,8 @@ fn start(args: &Serve) -> Result<Collector, Trouble> {
     let capacity = Capacity::default()
         .with_records(usize::MAX)
         .with_spans(usize::MAX)
-        .with_bytes(args.memory);
+        // The rest is for the program itself, the allocator, and those who read.
+        .with_bytes(args.memory - args.memory / 8);
     let mut builder = Collector::builder()
         .with_address(args.grpc)
         .with_another_address(args.http)
@@ -124,6 +132,22 @@ fn write_ports(collector: &Collector, file: &Path) -> Result<(), Trouble> {
     beside.push(".part");
     fs::write(&beside, format!("{ports}\n")).map_err(fail)?;
     fs::rename(&beside, file).map_err(fail)
+}
+
+fn forget_ports(file: &Path) -> Result<(), Trouble> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Trouble::new(format!("{}: {error}", file.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether no other collector has written its own meanwhile.
+fn is_ours(file: &Path) -> bool {
+    let ports = fs::read(file).unwrap_or_default();
+    let ports: serde_json::Value = serde_json::from_slice(&ports).unwrap_or_default();
+    ports["pid"] == std::process::id()
 }
 
 pub(crate) fn wait_for_the_end() -> Result<(), Trouble> {

@@ -6,9 +6,10 @@
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 use std::vec;
 
-use super::folder::files;
+use super::folder::{begun, files};
 use super::writer::SIGNALS;
 use crate::receive::decode::decode;
 use crate::retain::index::Indexed;
@@ -25,6 +26,7 @@ pub(crate) fn replay(dir: &Path, store: &Store) -> io::Result<u64> {
             signal,
             files: files.into_iter(),
             open: None,
+            written: (0, now),
             head: None,
             unread: 0,
         });
@@ -40,7 +42,8 @@ pub(crate) fn replay(dir: &Path, store: &Store) -> io::Result<u64> {
         .min_by_key(|tape| tape.head.as_ref().map_or(u64::MAX, |(time, _)| *time))
     {
         if let Some((time, indexed)) = tape.head.take() {
-            latest = time.max(latest);
+            let (begun, ended) = tape.written;
+            latest = time.min(ended).max(begun).max(latest);
             store.accept_at(indexed, None, latest);
         }
         tape.next(store, now)?;
@@ -67,11 +70,23 @@ fn newest(files: Vec<PathBuf>, capacity: usize) -> io::Result<Vec<PathBuf>> {
     Ok(wanted)
 }
 
+/// When a file was last written; not later than now.
+fn ended(file: &Path, now: u64) -> u64 {
+    let modified = file.metadata().and_then(|data| data.modified()).ok();
+    modified
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .and_then(|since| u64::try_from(since.as_nanos()).ok())
+        .map_or(now, |time| time.min(now))
+}
+
 /// The requests of one signal, one after the other.
 struct Tape {
     signal: Signal,
     files: vec::IntoIter<PathBuf>,
     open: Option<BufReader<File>>,
+    /// When the open file was begun and last written. What it holds arrived between, whatever the clocks of
+    /// the senders said.
+    written: (u64, u64),
     /// The next request and about when it arrived.
     head: Option<(u64, Indexed)>,
     unread: u64,
@@ -85,6 +100,7 @@ impl Tape {
                 let Some(file) = self.files.next() else {
                     return Ok(());
                 };
+                self.written = (begun(&file).unwrap_or(0).min(now), ended(&file, now));
                 self.open = Some(BufReader::new(File::open(file)?));
                 continue;
             };

@@ -149,6 +149,9 @@ export type Rejected = {
   headers: Record<string, string>;
 };
 
+/** What became of the items of one signal: received = delivered + pending + spooled + lost. */
+export type Forwarded = { received: number; delivered: number; pending: number; spooled: number; lost: number; lostBy: Record<string, number> };
+
 export type Status = {
   version: string;
   startedAt: string;
@@ -156,6 +159,7 @@ export type Status = {
   counts?: Record<string, unknown>;
   kept?: { logs?: number; spans?: number; dataPoints?: number; bytes?: number; capacityBytes?: number; oldest?: string | null };
   files?: unknown;
+  forward?: { url: string; logs: Forwarded; spans: Forwarded; dataPoints: Forwarded } | null;
 };
 
 export type Field = { key: string; source: string; count: number };

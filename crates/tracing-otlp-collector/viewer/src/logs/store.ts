@@ -212,8 +212,13 @@ export class LogStore {
       const { missed, nextSeq } = JSON.parse(data);
       if (nextSeq > 0) this.lastSeq = Math.max(this.lastSeq, nextSeq - 1);
       row = { kind: 'gap', seq: nextSeq - 0.5, t: this.newest(), missed };
-    } else if (id && Number(id) > this.lastSeq) {
-      this.lastSeq = Number(id);
+    } else if (event === 'restarted') {
+      // Order numbers begin anew; what is shown is loaded anew when the status says so, too.
+      this.lastSeq = 0;
+      void refreshStatus();
+    } else {
+      // The order number; behind it stands the run that it is of.
+      this.lastSeq = Math.max(this.lastSeq, Number.parseInt(id, 10) || 0);
     }
     if (!row) return;
     if (this.paused.value) {

@@ -121,10 +121,10 @@ pub fn arguments(key: &str, mode: &str, records: u64) -> (String, Vec<String>) {
         ),
         [flavour, case, end] => {
             let arguments = [mode, case, end, &records].map(str::to_owned).to_vec();
-            let program = if mode == "allocations" {
-                mode
-            } else {
-                "calling"
+            let program = match flavour {
+                "logfire" => "bench-logfire",
+                _ if mode == "allocations" => mode,
+                _ => "calling",
             };
             (format!("./{flavour}-{program}"), arguments)
         }

@@ -4,6 +4,9 @@ mod support;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -197,5 +200,52 @@ fn spans_and_events_from_many_threads_keep_to_themselves() {
                 format!("Some(Int({on_span}))")
             );
         }
+    }
+}
+
+/// While it is shown, another thread logs through the same layer, in a span and with fields; it is
+/// done being shown when that thread is done.
+struct WaitsForAnother<'a>(&'a Dispatch);
+
+impl fmt::Debug for WaitsForAnother<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dispatch = self.0.clone();
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            tracing::dispatcher::with_default(&dispatch, || {
+                info_span!("theirs", key = ?"value").in_scope(|| the_same_call_site(&"theirs"));
+            });
+            // Fails when nobody waits any longer: then that is the failure.
+            let _ = done.send(());
+        });
+        match is_done.recv_timeout(Duration::from_secs(60)) {
+            Ok(()) => f.write_str("waited"),
+            Err(_) => f.write_str("a lock was held"),
+        }
+    }
+}
+
+fn the_same_call_site(value: &dyn fmt::Debug) {
+    info!(?value, "said");
+}
+
+#[test]
+fn no_lock_is_held_while_a_value_is_formatted() {
+    let rig = Rig::default();
+    let layer = rig.layer().with_span_fields(SpanFields::all());
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    tracing::dispatcher::with_default(&dispatch, || {
+        // In an event, in a span that is made, and in one that is written to while it is entered.
+        let waits = WaitsForAnother(&dispatch);
+        let span = info_span!("ours", made = ?waits, later = tracing::field::Empty);
+        let _entered = span.enter();
+        span.record("later", tracing::field::debug(&waits));
+        the_same_call_site(&waits);
+    });
+    let records = rig.records();
+    assert_eq!(records.len(), 4);
+    let ours = &records[3];
+    for key in ["value", "made", "later"] {
+        assert_eq!(ours.text(key).as_deref(), Some("waited"), "{key}");
     }
 }

@@ -4,15 +4,15 @@
 //! record, *emit* it.
 
 use opentelemetry::Context;
-use opentelemetry::logs::{AnyValue, LogRecord, Logger};
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 use opentelemetry::trace::TraceContextExt as _;
 use tracing_core::Event;
 use tracing_core::span::Id;
 
 use crate::capture::callsite::Facts;
 use crate::capture::fields::Fields;
-use crate::capture::spans;
 use crate::capture::text::Text;
+use crate::capture::{severity, spans};
 use crate::draft::Draft;
 use crate::draft::keys::OwnKey;
 #[cfg(feature = "log")]
@@ -39,32 +39,48 @@ where
         if surroundings.suppressed {
             return;
         }
+        if !self.may_enter(event) {
+            return;
+        }
         // Room is asked for before the work, and before anything else where nothing else can turn
         // the event away for another reason.
         if !facts.asks_first {
             self.take_asking_later(event, facts, surroundings);
-        } else if Self::is_wanted(facts) {
-            self.take_wanted(event, facts, surroundings);
+        } else if Self::is_wanted(facts, facts.severity) {
+            self.take_wanted(event, facts, facts.severity, surroundings);
         } else {
-            self.refused(facts);
+            self.refused(facts, facts.severity);
         }
     }
 
     #[inline(never)]
     fn take_asking_later(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) {
-        match self.tie(event, facts, surroundings) {
+        let severity = if facts.says_severity {
+            severity::of_event(event, facts.severity)
+        } else {
+            facts.severity
+        };
+        match self.tie(event, severity, surroundings) {
             None => {}
             #[cfg(feature = "log")]
             Some(tie) if facts.is_log => self.take_log(event, facts, &tie),
-            Some(_) if Self::is_wanted(facts) => self.take_wanted(event, facts, surroundings),
-            Some(_) => self.refused(facts),
+            Some(_) if Self::is_wanted(facts, severity) => {
+                self.take_wanted(event, facts, severity, surroundings);
+            }
+            Some(_) => self.refused(facts, severity),
         }
     }
 
     /// Apart from the above, so that a refusal does not pay for the room that this needs.
     #[inline(never)]
-    fn take_wanted(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) {
-        let Some(tie) = self.tie(event, facts, surroundings) else {
+    fn take_wanted(
+        &self,
+        event: &Event<'_>,
+        facts: &Facts<L>,
+        severity: Severity,
+        surroundings: Surroundings,
+    ) {
+        let Some(tie) = self.tie(event, severity, surroundings) else {
             return;
         };
         let mut record = facts.logger.create_log_record();
@@ -100,14 +116,16 @@ where
     /// In which span? `None` where the event is none for us, and then it is counted.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn tie(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) -> Option<Tie> {
-        if !self.may_enter(event) {
-            return None;
-        }
+    fn tie(
+        &self,
+        event: &Event<'_>,
+        severity: Severity,
+        surroundings: Surroundings,
+    ) -> Option<Tie> {
         if !self.linker.knows_dispatch() {
             self.linker.learn(|dispatch| is_same(dispatch, self));
         }
-        let link = self.link_of(event, facts, surroundings);
+        let link = self.link_of(event, severity, surroundings);
         if link == Link::Dropped {
             self.counts.0.unsampled.add(*event.metadata().level());
             return None;
@@ -157,17 +175,23 @@ where
     }
 
     #[inline]
-    fn is_wanted(facts: &Facts<L>) -> bool {
-        facts
-            .logger
-            .event_enabled(facts.severity, facts.target, facts.event_name)
+    fn is_wanted(facts: &Facts<L>, severity: Severity) -> bool {
+        Self::wants(&facts.logger, severity, facts.target, facts.event_name)
+    }
+
+    /// Asks the logger, in here: what a processor logs while it is asked must not be asked about.
+    #[inline]
+    fn wants(logger: &L, severity: Severity, target: &str, name: Option<&str>) -> bool {
+        let _emitting = Emitting::of(None);
+        logger.event_enabled(severity, target, name)
     }
 
     #[cold]
-    fn refused(&self, facts: &Facts<L>) {
+    fn refused(&self, facts: &Facts<L>, severity: Severity) {
         self.counts.0.refused.add(facts.level);
         if let Some(tell) = &self.settings.on_refused {
-            tell(facts.severity);
+            let _emitting = Emitting::of(None);
+            tell(severity);
         }
     }
 
@@ -177,22 +201,21 @@ where
     fn take_log(&self, event: &Event<'_>, facts: &Facts<L>, tie: &Tie) {
         use crate::capture::log_records::{LogFields, Place, with_key_values};
 
+        // Twice through the fields: before its message is formatted, it is asked who wants it.
+        let mut place = Place::default();
+        event.record(&mut place);
+        let target = place.target.as_deref().unwrap_or(facts.target);
+        let logger = self.callsites.logger_of(target, &self.settings);
+        if !Self::wants(&logger, facts.severity, target, None) {
+            self.refused(facts, facts.severity);
+            return;
+        }
         let mut record = facts.logger.create_log_record();
         begin(&mut record, facts, tie.link);
         let draft = Draft::new(&mut record, &self.settings.limits, &facts.fields).holding();
-        let mut reader = LogFields {
-            place: Place::default(),
-            rest: Fields(draft),
-        };
+        let mut reader = LogFields(Fields(draft));
         event.record(&mut reader);
-        let LogFields { place, rest } = reader;
-        let mut draft = rest.0;
-        let target = place.target.as_deref().unwrap_or(facts.target);
-        let logger = self.callsites.logger_of(target, &self.settings);
-        if !logger.event_enabled(facts.severity, target, None) {
-            self.refused(facts);
-            return;
-        }
+        let mut draft = reader.0.0;
         let limit = self.settings.limits.value_length;
         with_key_values(|key, value| {
             let value = limits::cut(value, limit);
@@ -224,22 +247,22 @@ where
     /// How the event is tied to the span that it belongs to.
     #[expect(clippy::inline_always, reason = "two callers, of which one is hot")]
     #[inline(always)]
-    fn link_of(&self, event: &Event<'_>, facts: &Facts<L>, surroundings: Surroundings) -> Link {
+    fn link_of(&self, event: &Event<'_>, severity: Severity, surroundings: Surroundings) -> Link {
         if event.is_contextual() {
             if let Some(span) = surroundings.span() {
                 self.counts.0.found_span();
-                return Link::decide(Some(span), self.settings.unsampled, facts.severity);
+                return Link::decide(Some(span), self.settings.unsampled, severity);
             }
             if !spans::is_in_any() {
                 return Link::None;
             }
         }
-        self.link_to_known(event, facts)
+        self.link_to_known(event, severity)
     }
 
     /// The same for a span that this layer knows of, and not the current context.
     #[inline(never)]
-    fn link_to_known(&self, event: &Event<'_>, facts: &Facts<L>) -> Link {
+    fn link_to_known(&self, event: &Event<'_>, severity: Severity) -> Link {
         let span = match event.parent() {
             Some(id) => self.exported(id),
             // No current context: a trace layer that does not activate contexts may still have it.
@@ -248,7 +271,7 @@ where
             }
             None => None,
         };
-        Link::decide(span, self.settings.unsampled, facts.severity)
+        Link::decide(span, self.settings.unsampled, severity)
     }
 
     fn exported(&self, id: &Id) -> Option<Ids> {

@@ -3,10 +3,24 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use opentelemetry::logs::{AnyValue, Severity};
 use support::Rig;
 use tracing::info_span;
 use tracing_otlp_layer::LogBridge;
+
+/// Nobody may look at it. (A panic would be caught.)
+struct Untouched;
+
+static FORMATTED: AtomicUsize = AtomicUsize::new(0);
+
+impl std::fmt::Debug for Untouched {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        FORMATTED.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
 
 #[test]
 fn log_records_keep_target_place_and_key_values() {
@@ -57,6 +71,14 @@ fn log_records_keep_target_place_and_key_values() {
         "key-values stay with their record"
     );
     assert_eq!(rig.record("elsewhere").scope, "other");
+
+    // Nobody listens: its message is not even formatted.
+    let nobody = opentelemetry_sdk::logs::SdkLoggerProvider::builder().build();
+    let layer = tracing_otlp_layer::LogLayer::new(&nobody);
+    let counts = layer.counts();
+    Rig::default().run_with(layer, || log::error!("{Untouched:?}"));
+    assert_eq!(counts.refused(), 1);
+    assert_eq!(FORMATTED.load(Ordering::Relaxed), 0);
 
     // The call sites of the five levels may share one address. Where they were told apart by it,
     // about one process in a hundred mixed two of them up.

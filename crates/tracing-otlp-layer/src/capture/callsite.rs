@@ -15,6 +15,7 @@ use opentelemetry::logs::{LoggerProvider, Severity};
 use tracing_core::{Level, Metadata};
 
 use super::once_map::OnceMap;
+use super::severity;
 use crate::draft::keys::FieldFacts;
 use crate::guard;
 use crate::settings::{Settings, UnsampledPolicy};
@@ -25,6 +26,10 @@ use crate::settings::{Settings, UnsampledPolicy};
 const MAX_DYNAMIC_TARGETS: usize = 1024;
 
 /// What is known of an event before any of its fields is read.
+#[cfg_attr(
+    feature = "log",
+    expect(clippy::struct_excessive_bools, reason = "facts, not states")
+)]
 pub(crate) struct Facts<L> {
     pub(crate) logger: L,
     pub(crate) target: &'static str,
@@ -41,6 +46,8 @@ pub(crate) struct Facts<L> {
     /// An event of the `log` crate's bridge: its facts stand in its fields.
     #[cfg(feature = "log")]
     pub(crate) is_log: bool,
+    /// Its events may say their severity themselves.
+    pub(crate) says_severity: bool,
     /// The settings want more than the fields: source, thread or spans.
     pub(crate) has_more: bool,
     /// The logger can be asked whether it wants the event before anything else is known.
@@ -94,7 +101,8 @@ impl<L> Callsites<L> {
 
     fn work_out(&self, metadata: &'static Metadata<'static>, settings: &Settings) -> Facts<L> {
         let target = metadata.target();
-        let severity = severity_of(metadata, settings);
+        let severity = severity::of_call_site(metadata, settings);
+        let says_severity = severity::is_given_by_events(metadata);
         Facts {
             logger: (self.make)(scope_of(target.into(), settings)),
             target,
@@ -108,8 +116,11 @@ impl<L> Callsites<L> {
             fields: FieldFacts::of(metadata.fields(), &settings.limits),
             #[cfg(feature = "log")]
             is_log: is_log(metadata),
+            says_severity,
             has_more: settings.source || settings.thread || !settings.span_fields.is_off(),
-            asks_first: !is_log(metadata) && settings.unsampled != UnsampledPolicy::Drop,
+            asks_first: !is_log(metadata)
+                && !says_severity
+                && settings.unsampled != UnsampledPolicy::Drop,
         }
     }
 
@@ -156,24 +167,6 @@ fn scope_of(target: Cow<'static, str>, settings: &Settings) -> InstrumentationSc
         builder = builder.with_attributes(known.attributes().cloned());
     }
     builder.build()
-}
-
-/// Severity numbers of the five levels. Source: Logs data model, "Mapping of `SeverityNumber`".
-fn severity_of(metadata: &Metadata<'_>, settings: &Settings) -> Severity {
-    if let Some(severity) = settings
-        .severity_rule
-        .as_ref()
-        .and_then(|rule| rule(metadata))
-    {
-        return severity;
-    }
-    match *metadata.level() {
-        Level::TRACE => Severity::Trace,
-        Level::DEBUG => Severity::Debug,
-        Level::INFO => Severity::Info,
-        Level::WARN => Severity::Warn,
-        Level::ERROR => Severity::Error,
-    }
 }
 
 /// The name, unless it is the `event FILE:LINE` that the macros put where none was given.

@@ -6,13 +6,14 @@
 use std::error::Error;
 use std::fmt;
 
-use opentelemetry::logs::{AnyValue, LogRecord, Severity};
+use opentelemetry::logs::{AnyValue, LogRecord};
 use tracing_core::Field;
 use tracing_core::field::Visit;
 
 use super::constant::Constant;
 use super::interned::EVENT_NAMES;
 use super::kept::KeptFields;
+use super::severity;
 use super::span_facts::{SpanFacts, SpanFieldFact};
 use super::text::Text;
 use crate::draft::keys::{FieldFact, Meaning};
@@ -314,33 +315,15 @@ fn put_meaning<R: LogRecord>(
             }
         }
         Meaning::SeverityNumber => {
-            if let Some(severity) = severity(&value) {
-                draft.set_severity(severity);
-                return;
+            if let AnyValue::Int(number) = value {
+                if let Some(severity) = severity::numbered(number) {
+                    draft.set_severity(severity);
+                    return;
+                }
             }
         }
     }
     draft.add_field(index, fact, value, bytes);
-}
-
-fn severity(value: &AnyValue) -> Option<Severity> {
-    const ALL: [Severity; 24] = {
-        use Severity::{
-            Debug, Debug2, Debug3, Debug4, Error, Error2, Error3, Error4, Fatal, Fatal2, Fatal3,
-            Fatal4, Info, Info2, Info3, Info4, Trace, Trace2, Trace3, Trace4, Warn, Warn2, Warn3,
-            Warn4,
-        };
-        [
-            Trace, Trace2, Trace3, Trace4, Debug, Debug2, Debug3, Debug4, Info, Info2, Info3,
-            Info4, Warn, Warn2, Warn3, Warn4, Error, Error2, Error3, Error4, Fatal, Fatal2, Fatal3,
-            Fatal4,
-        ]
-    };
-    let AnyValue::Int(number) = value else {
-        return None;
-    };
-    let index = usize::try_from(number.checked_sub(1)?).ok()?;
-    ALL.get(index).copied()
 }
 
 /// A span's fields are kept for the records of its events.

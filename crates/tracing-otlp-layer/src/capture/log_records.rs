@@ -192,7 +192,7 @@ impl VisitValue<'_> for ValueReader {
     }
 }
 
-/// What an event of the bridge says of its record.
+/// What an event of the bridge says of its record: reads `log.*`, and formats nothing.
 #[derive(Default)]
 pub(crate) struct Place {
     pub(crate) target: Option<String>,
@@ -201,30 +201,47 @@ pub(crate) struct Place {
     pub(crate) line: Option<i64>,
 }
 
-/// Reads an event of the bridge: `log.*` into the place, the rest into the draft.
-pub(crate) struct LogFields<'a, R> {
-    pub(crate) place: Place,
-    pub(crate) rest: Fields<Draft<'a, R>>,
-}
-
-impl<R: LogRecord> Visit for LogFields<'_, R> {
+impl Visit for Place {
     fn record_str(&mut self, field: &Field, value: &str) {
         match field.name() {
-            "log.target" => self.place.target = Some(value.to_owned()),
-            "log.module_path" => self.place.module = Some(value.to_owned()),
-            "log.file" => self.place.file = Some(value.to_owned()),
-            _ => self.rest.record_str(field, value),
+            TARGET => self.target = Some(value.to_owned()),
+            MODULE => self.module = Some(value.to_owned()),
+            FILE => self.file = Some(value.to_owned()),
+            _ => {}
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        match field.name() {
-            "log.line" => self.place.line = i64::try_from(value).ok(),
-            _ => self.rest.record_u64(field, value),
+        if field.name() == LINE {
+            self.line = i64::try_from(value).ok();
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+}
+
+/// Reads the rest of such an event into the draft.
+pub(crate) struct LogFields<'a, R>(pub(crate) Fields<Draft<'a, R>>);
+
+impl<R: LogRecord> Visit for LogFields<'_, R> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if !matches!(field.name(), TARGET | MODULE | FILE) {
+            self.0.record_str(field, value);
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() != LINE {
+            self.0.record_u64(field, value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.rest.record_debug(field, value);
+        self.0.record_debug(field, value);
     }
 }
+
+const TARGET: &str = "log.target";
+const MODULE: &str = "log.module_path";
+const FILE: &str = "log.file";
+const LINE: &str = "log.line";

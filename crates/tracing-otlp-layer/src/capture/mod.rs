@@ -11,6 +11,7 @@ mod kept;
 #[cfg(feature = "log")]
 pub(crate) mod log_records;
 mod once_map;
+pub(crate) mod severity;
 pub(crate) mod span_facts;
 pub(crate) mod spans;
 pub(crate) mod text;

@@ -165,16 +165,12 @@ where
             return;
         }
         self.linker.learn(|dispatch| is_same(dispatch, self));
-        let mut description = Description::default();
-        // What a `Debug` logs in here was logged already, when the log layer read the field.
-        guard::emitting(|| event.record(&mut description));
-        let text = description
-            .error
-            .or(description.message)
-            .unwrap_or_default();
+        // Only a span that takes it has the event formatted.
         let mark = |cx: &OtelContext| {
-            if cx.has_active_span() {
-                guard::emitting(|| cx.span().set_status(Status::error(text)));
+            let span = cx.span();
+            if span.is_recording() {
+                let text = Description::of(event);
+                guard::emitting(|| span.set_status(Status::error(text)));
             }
         };
         if let Some(id) = event.parent() {
@@ -198,6 +194,16 @@ struct Description {
 }
 
 impl Description {
+    fn of(event: &Event<'_>) -> String {
+        let mut description = Self::default();
+        // What a `Debug` logs in here is logged when the log layer reads the field.
+        guard::emitting(|| event.record(&mut description));
+        description
+            .error
+            .or(description.message)
+            .unwrap_or_default()
+    }
+
     fn put(&mut self, field: &Field, text: impl FnOnce() -> String) {
         match field.name() {
             "message" => self.message = Some(text()),

@@ -170,20 +170,15 @@ pub fn emitting<R>(emit: impl FnOnce() -> R) -> R {
     emit()
 }
 
-/// While it lives, this thread is emitting.
-pub(crate) struct Emitting {
+/// While it lives, nothing that this thread logs is worked on.
+pub(crate) struct Busy {
     was_doing: u32,
 }
 
-impl Emitting {
-    /// With a record in hand that weighs this much.
+impl Busy {
     #[inline]
-    pub(crate) fn of(weight: Option<Weight>) -> Self {
+    pub(crate) fn begin() -> Self {
         HERE.with(|here| {
-            // None is in hand outside of an emission.
-            if let Some(weight) = weight {
-                here.weight.set(weight);
-            }
             let was_doing = here.doing.get();
             here.doing.set(was_doing | EMITTING);
             Self { was_doing }
@@ -191,14 +186,36 @@ impl Emitting {
     }
 }
 
+impl Drop for Busy {
+    #[inline]
+    fn drop(&mut self) {
+        HERE.with(|here| here.doing.set(self.was_doing));
+    }
+}
+
+/// While it lives, this thread is emitting.
+pub(crate) struct Emitting {
+    _busy: Busy,
+}
+
+impl Emitting {
+    /// With a record in hand that weighs this much.
+    #[inline]
+    pub(crate) fn of(weight: Option<Weight>) -> Self {
+        // None is in hand outside of an emission.
+        if let Some(weight) = weight {
+            HERE.with(|here| here.weight.set(weight));
+        }
+        let _busy = Busy::begin();
+        Self { _busy }
+    }
+}
+
 impl Drop for Emitting {
     #[inline]
     fn drop(&mut self) {
-        HERE.with(|here| {
-            here.doing.set(self.was_doing);
-            // Also when it was not asked for: the next record is another one.
-            here.weight.set(Weight::UNKNOWN);
-        });
+        // Also when it was not asked for: the next record is another one.
+        HERE.with(|here| here.weight.set(Weight::UNKNOWN));
     }
 }
 

@@ -6,8 +6,8 @@
 use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, Severity};
 use opentelemetry::trace::TraceContextExt as _;
-use tracing_core::Event;
 use tracing_core::span::Id;
+use tracing_core::{Event, Level};
 
 use crate::capture::callsite::Facts;
 use crate::capture::fields::Fields;
@@ -18,7 +18,7 @@ use crate::draft::keys::OwnKey;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
 use crate::emit::{Ready, Tie, begin};
-use crate::guard::{self, Emitting};
+use crate::guard::{self, Busy, Emitting};
 use crate::layer::LogLayer;
 use crate::link::policy::Link;
 use crate::link::{Ids, Surroundings, is_same};
@@ -46,10 +46,8 @@ where
         // the event away for another reason.
         if !facts.asks_first {
             self.take_asking_later(event, facts, surroundings);
-        } else if Self::is_wanted(facts, facts.severity) {
+        } else if self.is_wanted(facts, facts.severity) {
             self.take_wanted(event, facts, facts.severity, surroundings);
-        } else {
-            self.refused(facts, facts.severity);
         }
     }
 
@@ -64,10 +62,10 @@ where
             None => {}
             #[cfg(feature = "log")]
             Some(tie) if facts.is_log => self.take_log(event, facts, &tie),
-            Some(_) if Self::is_wanted(facts, severity) => {
+            Some(_) if self.is_wanted(facts, severity) => {
                 self.take_wanted(event, facts, severity, surroundings);
             }
-            Some(_) => self.refused(facts, severity),
+            Some(_) => {}
         }
     }
 
@@ -174,23 +172,40 @@ where
         may
     }
 
+    /// Asks the logger; where the answer is no, counts that.
     #[inline]
-    fn is_wanted(facts: &Facts<L>, severity: Severity) -> bool {
-        Self::wants(&facts.logger, severity, facts.target, facts.event_name)
+    fn is_wanted(&self, facts: &Facts<L>, severity: Severity) -> bool {
+        self.wants(
+            &facts.logger,
+            facts.level,
+            severity,
+            facts.target,
+            facts.event_name,
+        )
     }
 
-    /// Asks the logger, in here: what a processor logs while it is asked must not be asked about.
     #[inline]
-    fn wants(logger: &L, severity: Severity, target: &str, name: Option<&str>) -> bool {
-        let _emitting = Emitting::of(None);
-        logger.event_enabled(severity, target, name)
+    fn wants(
+        &self,
+        logger: &L,
+        level: Level,
+        severity: Severity,
+        target: &str,
+        name: Option<&str>,
+    ) -> bool {
+        // What a processor logs while it is asked must not be asked about.
+        let _busy = Busy::begin();
+        let wants = logger.event_enabled(severity, target, name);
+        if !wants {
+            self.refused(level, severity);
+        }
+        wants
     }
 
     #[cold]
-    fn refused(&self, facts: &Facts<L>, severity: Severity) {
-        self.counts.0.refused.add(facts.level);
+    fn refused(&self, level: Level, severity: Severity) {
+        self.counts.0.refused.add(level);
         if let Some(tell) = &self.settings.on_refused {
-            let _emitting = Emitting::of(None);
             tell(severity);
         }
     }
@@ -206,8 +221,7 @@ where
         event.record(&mut place);
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
-        if !Self::wants(&logger, facts.severity, target, None) {
-            self.refused(facts, facts.severity);
+        if !self.wants(&logger, facts.level, facts.severity, target, None) {
             return;
         }
         let mut record = facts.logger.create_log_record();

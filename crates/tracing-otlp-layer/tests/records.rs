@@ -679,6 +679,32 @@ fn two_hundred_fields_stay_within_the_count_and_the_rest_is_counted() {
 }
 
 #[test]
+fn a_key_that_is_turned_away_several_times_is_one_attribute_lost() {
+    // Four keys in all, of which the record of one event holds them as they come, the other's not.
+    for (limit, lost) in [(1, Some(3)), (2, Some(2)), (3, Some(1)), (4, None)] {
+        let rig = Rig::default();
+        let layer = rig
+            .layer()
+            .with_source(false)
+            .with_span_fields(SpanFields::all())
+            .with_limits(Limits::default().with_attribute_count(limit));
+        let counts = layer.counts();
+        rig.run_with(layer, || {
+            let _outer = info_span!("outer", b = 1, c = 2, d = 5).entered();
+            let _inner = info_span!("inner", c = 3, b = 7).entered();
+            info!(a = 1, b = 2, "once");
+            info!(a = 1, b = 2, b = 3, "twice");
+        });
+        for body in ["once", "twice"] {
+            let told = rig.record(body).attr("otel.dropped_attributes_count");
+            assert_eq!(told, lost.map(AnyValue::Int), "{body}, at most {limit}");
+        }
+        let of_both = lost.unwrap_or(0).unsigned_abs() * 2;
+        assert_eq!(counts.dropped_attributes(), of_both);
+    }
+}
+
+#[test]
 fn length_depth_body_and_record_limits_hold_on_request() {
     let rig = Rig::default();
     let limits = Limits::default()

@@ -13,6 +13,8 @@ pub(crate) mod nested;
 #[cfg(all(tracing_unstable, feature = "valuable"))]
 pub(crate) mod valuable;
 
+use std::collections::HashSet;
+
 use opentelemetry::logs::{AnyValue, LogRecord, Severity};
 use opentelemetry::{Key, StringValue};
 
@@ -43,6 +45,8 @@ pub(crate) struct Draft<'a, R> {
     text_bytes: u64,
     /// Attributes that the limits turned away.
     pub(crate) dropped: u32,
+    /// Their keys: what comes under one of them later is not another attribute.
+    turned_away: Option<Box<HashSet<Key>>>,
     /// The text of a field called `error`.
     error: Option<Box<StringValue>>,
 }
@@ -70,6 +74,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
             has_exception: false,
             text_bytes: 0,
             dropped: 0,
+            turned_away: None,
             error: None,
         }
     }
@@ -233,7 +238,9 @@ impl<'a, R: LogRecord> Draft<'a, R> {
                 true
             }
             _ => {
-                self.dropped = self.dropped.saturating_add(1);
+                if self.turned_away.get_or_insert_default().insert(key) {
+                    self.dropped = self.dropped.saturating_add(1);
+                }
                 false
             }
         }
@@ -265,7 +272,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
         }
     }
 
-    /// Is there nothing in it to drop, as most of the time?
+    /// Is there nothing in it to drop, as most of the time? For a finished one.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.held.is_none() && self.error.is_none()
@@ -284,6 +291,7 @@ impl<'a, R: LogRecord> Draft<'a, R> {
     #[inline(never)]
     fn settle(&mut self) {
         const TELLS: &str = OwnKey::DroppedAttributesCount.as_str();
+        self.turned_away = None;
         let Some(mut held) = self.held.take() else {
             // Beyond the limits: it tells of them. No span has the key, and where the event has, it
             // is held.

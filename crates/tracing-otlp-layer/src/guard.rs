@@ -206,8 +206,9 @@ impl Emitting {
         if let Some(weight) = weight {
             HERE.with(|here| here.weight.set(weight));
         }
-        let _busy = Busy::begin();
-        Self { _busy }
+        Self {
+            _busy: Busy::begin(),
+        }
     }
 }
 

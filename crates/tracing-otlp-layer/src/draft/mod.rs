@@ -46,6 +46,7 @@ pub(crate) struct Draft<'a, R> {
     /// Attributes that the limits turned away.
     pub(crate) dropped: u32,
     /// Their keys: what comes under one of them later is not another attribute.
+    #[expect(clippy::box_collection, reason = "seldom there, and a draft is small")]
     turned_away: Option<Box<HashSet<Key>>>,
     /// The text of a field called `error`.
     error: Option<Box<StringValue>>,

@@ -96,7 +96,6 @@ impl Direct {
     fn encode(&self, fill: impl FnOnce(&mut Bench)) -> Result<Vec<Piece>, EncodeError> {
         let mut bench = self.bench();
         let encoded = caught(|| {
-            bench.tray.clear();
             fill(&mut bench);
             let mut pieces = Vec::with_capacity(1);
             let mut from = 0;
@@ -109,8 +108,7 @@ impl Direct {
             }
             pieces
         });
-        bench.plain.clear();
-        bench.plain.shrink_to(KEPT_BYTES);
+        bench.clear();
         encoded.map_err(|_| EncodeError::Panicked)
     }
 
@@ -189,11 +187,21 @@ impl Direct {
     }
 }
 
-#[cfg(test)]
 impl Bench {
+    /// Now, not before the next batch, which may never come: a large one leaves no memory behind.
+    fn clear(&mut self) {
+        self.tray.clear();
+        self.levels.clear();
+        self.sorter.clear();
+        self.plain.clear();
+        self.plain.shrink_to(KEPT_BYTES);
+    }
+
     /// How much memory the buffers take, about.
+    #[cfg(test)]
     fn kept(&self) -> usize {
-        self.tray.kept() + self.plain.capacity() + self.packer.kept()
+        let lists = self.tray.kept() + self.levels.kept() + self.sorter.kept();
+        lists + self.plain.capacity() + self.packer.kept()
     }
 }
 

@@ -43,6 +43,12 @@ impl Scopes {
         self.bytes.clear();
         self.bytes.shrink_to(super::tray::KEPT_BYTES);
         self.places.clear();
+        self.places.shrink_to(super::tray::KEPT_RECORDS);
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.bytes.capacity() + self.places.capacity() * size_of::<Place>()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -30,7 +30,7 @@ const RECORD: u8 = bytes(2);
 
 /// More memory than this is not kept between batches.
 pub(super) const KEPT_BYTES: usize = 1 << 20;
-const KEPT_RECORDS: usize = 1 << 14;
+pub(super) const KEPT_RECORDS: usize = 1 << 14;
 
 /// What all requests have in common: the resource, as fields of `ResourceLogs`.
 #[derive(Debug, Default)]
@@ -84,7 +84,8 @@ impl Tray {
 
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
-        self.bytes.capacity()
+        let items = self.items.capacity() * size_of::<Item>();
+        self.bytes.capacity() + items + self.scopes.kept()
     }
 
     pub(super) fn records(&self) -> usize {
@@ -185,6 +186,18 @@ struct Group {
 }
 
 impl Sorter {
+    pub(super) fn clear(&mut self) {
+        self.groups.clear();
+        self.groups.shrink_to(KEPT_RECORDS);
+        self.order.clear();
+        self.order.shrink_to(KEPT_RECORDS);
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.groups.capacity() * size_of::<Group>() + self.order.capacity() * size_of::<usize>()
+    }
+
     fn sort(&mut self, tray: &Tray, part: Range<usize>) {
         self.groups.clear();
         self.groups.resize_with(tray.scopes.len(), Group::default);
@@ -201,7 +214,6 @@ impl Sorter {
             next += group.records;
         }
         self.order.clear();
-        self.order.shrink_to(KEPT_RECORDS);
         self.order.resize(part.len(), 0);
         for index in part {
             let group = &mut self.groups[tray.items[index].scope];

@@ -77,6 +77,16 @@ pub(super) struct Levels {
 }
 
 impl Levels {
+    pub(super) fn clear(&mut self) {
+        self.lens.clear();
+        self.lens.shrink_to(super::tray::KEPT_RECORDS);
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.lens.capacity() * size_of::<usize>()
+    }
+
     /// Writes an attribute of a log record.
     #[inline]
     pub(super) fn put_attribute(&mut self, out: &mut Out, tag: u8, key: &str, value: &AnyValue) {

@@ -143,16 +143,25 @@ impl Chance {
             "app::db",
             "a name as long as a scope's name may well be",
         ]);
-        let builder = InstrumentationScope::builder(name);
-        match self.number(4) {
-            0 => builder.with_version("1.2.3").build(),
-            1 => builder.with_schema_url("https://schema").build(),
-            // A NaN is equal to nothing, and the official grouping would make two of one scope.
-            2 => builder
-                .with_attributes([KeyValue::new("k", self.int())])
-                .build(),
-            _ => builder.build(),
+        let mut builder = InstrumentationScope::builder(name);
+        if self.one_in(3) {
+            builder = builder.with_version(self.choice(&["1.2.3", "1.2.4"]));
         }
+        if self.one_in(3) {
+            builder = builder.with_schema_url(self.choice(&["https://schema", "https://other"]));
+        }
+        if self.one_in(3) {
+            // No double: a NaN is equal to nothing, and the official grouping would make two of one
+            // scope.
+            let int = KeyValue::new("k", self.choice(&[0, -1, i64::MAX]));
+            let text = self.text();
+            let other: Value = self.choice(&[true, false]).into();
+            let other = if self.one_in(2) { text.into() } else { other };
+            let both = [int, KeyValue::new("other", other)];
+            let number = self.number(3);
+            builder = builder.with_attributes(both.into_iter().take(number));
+        }
+        builder.build()
     }
 
     pub(super) fn resource(&mut self) -> Resource {
@@ -189,7 +198,9 @@ impl Chance {
         if !self.one_in(8) {
             let severities = [
                 Severity::Trace,
+                Severity::Debug2,
                 Severity::Info4,
+                Severity::Warn3,
                 Severity::Error,
                 Severity::Fatal4,
             ];

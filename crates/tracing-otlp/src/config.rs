@@ -351,3 +351,54 @@ fn executable() -> Option<String> {
     let path = std::env::current_exe().ok()?;
     Some(path.file_name()?.to_string_lossy().into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The batch settings of logs with these variables set, as `queue/batch/delay/timeout`.
+    fn of(variables: &'static [(&str, &str)]) -> Result<String, String> {
+        let environment = Environment::from_fn(move |asked| {
+            let set = variables.iter().find(|(name, _)| *name == asked);
+            set.map(|(_, value)| (*value).to_owned())
+        });
+        let settings = batch(&environment, Signal::Logs, None);
+        settings.map_err(|error| error.to_string()).map(|settings| {
+            format!(
+                "{}/{}/{}/{}",
+                settings.max_queue_size(),
+                settings.max_export_batch_size(),
+                settings.scheduled_delay().as_millis(),
+                settings.export_timeout().as_millis()
+            )
+        })
+    }
+
+    #[test]
+    fn each_variable_of_a_batch_beats_its_default_and_no_other() {
+        const QUEUE: &str = "OTEL_BLRP_MAX_QUEUE_SIZE";
+        const BATCH: &str = "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE";
+        for (variables, expected) in [
+            (&[][..], "32768/512/1000/30000"),
+            (&[(QUEUE, "2048")], "2048/512/1000/30000"),
+            (&[(QUEUE, "8388608")], "8388608/512/1000/30000"),
+            // A default above it is lowered.
+            (&[(QUEUE, "100")], "100/100/1000/30000"),
+            (&[(BATCH, "1024")], "32768/1024/1000/30000"),
+            (&[(BATCH, "8"), (QUEUE, "8")], "8/8/1000/30000"),
+            (&[("OTEL_BLRP_SCHEDULE_DELAY", "7")], "32768/512/7/30000"),
+            (&[("OTEL_BLRP_EXPORT_TIMEOUT", "9")], "32768/512/1000/9"),
+            (&[(QUEUE, " "), (BATCH, "")], "32768/512/1000/30000"),
+        ] {
+            assert_eq!(of(variables).as_deref(), Ok(expected), "{variables:?}");
+        }
+        for (variables, blamed) in [
+            (&[(QUEUE, "8388609")][..], QUEUE),
+            (&[(QUEUE, "8"), (BATCH, "9")], BATCH),
+            (&[(BATCH, "32769")], BATCH),
+        ] {
+            let error = of(variables).expect_err("too large");
+            assert!(error.starts_with(blamed), "{error}");
+        }
+    }
+}

@@ -95,8 +95,8 @@ impl BatchSettings {
         self.export_timeout
     }
 
-    /// The largest queue there may be: 2²⁴ records, whose places alone take 256 MiB.
-    pub const MAX_QUEUE_SIZE: usize = 1 << 24;
+    /// The largest queue there may be: 2²³ records, whose places alone take 512 MiB for log records.
+    pub const MAX_QUEUE_SIZE: usize = 1 << 23;
 
     /// A batch that can fill: no larger than the queue.
     pub(crate) fn batch_within_queue(&self) -> usize {
@@ -107,7 +107,7 @@ impl BatchSettings {
         let refuse = |what: &str| Err(Error::configuration(format!("{what} for {signal}")));
         // The SDK takes the memory for a full queue at its start, and aborts where there is none.
         if self.max_queue_size.get() > BatchSettings::MAX_QUEUE_SIZE {
-            return refuse("the queue must not hold more than 16777216");
+            return refuse("the queue must not hold more than 8388608");
         }
         if self.scheduled_delay.is_zero() {
             return refuse("the scheduled delay must not be zero");

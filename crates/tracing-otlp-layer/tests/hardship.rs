@@ -4,7 +4,7 @@ mod support;
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use opentelemetry::InstrumentationScope;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
 use support::Rig;
+use tracing::span::Id;
 use tracing::{Dispatch, info, info_span};
 use tracing_otlp_layer::{LogLayer, SpanFields, nested};
 use tracing_subscriber::prelude::*;
@@ -203,17 +204,21 @@ fn spans_and_events_from_many_threads_keep_to_themselves() {
     }
 }
 
-/// While it is shown, another thread logs through the same layer, in a span and with fields; it is
-/// done being shown when that thread is done.
-struct WaitsForAnother<'a>(&'a Dispatch);
+/// While it is shown, another thread logs through the same layer: in spans of its own, more than there
+/// are locks to share them, and in the span that this is about. It is done being shown when that
+/// thread is done.
+struct WaitsForAnother<'a>(&'a Dispatch, OnceLock<Id>);
 
 impl fmt::Debug for WaitsForAnother<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dispatch = self.0.clone();
+        let (dispatch, ours) = (self.0.clone(), self.1.get().cloned());
         let (done, is_done) = mpsc::channel();
         thread::spawn(move || {
             tracing::dispatcher::with_default(&dispatch, || {
+                let many = || info_span!("theirs", key = ?"value");
+                let _open: Vec<_> = (0..4_000).map(|_| many()).collect();
                 info_span!("theirs", key = ?"value").in_scope(|| the_same_call_site(&"theirs"));
+                info!(parent: ours, "in ours");
             });
             // Fails when nobody waits any longer: then that is the failure.
             let _ = done.send(());
@@ -236,15 +241,16 @@ fn no_lock_is_held_while_a_value_is_formatted() {
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
     tracing::dispatcher::with_default(&dispatch, || {
         // In an event, in a span that is made, and in one that is written to while it is entered.
-        let waits = WaitsForAnother(&dispatch);
+        let waits = WaitsForAnother(&dispatch, OnceLock::new());
         let span = info_span!("ours", made = ?waits, later = tracing::field::Empty);
+        waits.1.set(span.id().expect("enabled")).expect("set once");
         let _entered = span.enter();
         span.record("later", tracing::field::debug(&waits));
         the_same_call_site(&waits);
     });
     let records = rig.records();
-    assert_eq!(records.len(), 4);
-    let ours = &records[3];
+    assert_eq!(records.len(), 3 * 2 + 1);
+    let ours = &records[6];
     for key in ["value", "made", "later"] {
         assert_eq!(ours.text(key).as_deref(), Some("waited"), "{key}");
     }

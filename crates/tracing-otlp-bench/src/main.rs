@@ -42,16 +42,23 @@ fn main() -> ExitCode {
         .iter()
         .filter(|(name, _)| names.is_empty() || names.contains(name));
     match arguments.first().map(String::as_str) {
-        Some("check") => return figures::check(),
-        Some("refresh") => return figures::refresh(),
+        Some("check") if names.is_empty() => return figures::check(),
+        Some("refresh") if names.is_empty() => return figures::refresh(),
         Some("table") if names.iter().all(is_known) => wanted.for_each(|(_, print)| print()),
         Some("write") if names.iter().all(is_known) => {
             wanted.for_each(|(name, _)| document::write(name));
         }
-        _ => {
-            eprintln!("table [SECTION], write [SECTION], check or refresh");
-            return ExitCode::from(2);
-        }
+        _ => return explain(),
     }
     ExitCode::SUCCESS
+}
+
+/// Says what can be asked for.
+fn explain() -> ExitCode {
+    let sections = SECTIONS.map(|(name, _)| name).join(" ");
+    eprintln!(
+        "usage: cargo run -- table [SECTION...] | write [SECTION...] | check | refresh\n\
+         sections: {sections}"
+    );
+    ExitCode::from(2)
 }

@@ -170,15 +170,20 @@ pub fn emitting<R>(emit: impl FnOnce() -> R) -> R {
     emit()
 }
 
-/// While it lives, nothing that this thread logs is worked on.
-pub(crate) struct Busy {
+/// While it lives, this thread is emitting.
+pub(crate) struct Emitting {
     was_doing: u32,
 }
 
-impl Busy {
+impl Emitting {
+    /// With a record in hand that weighs this much.
     #[inline]
-    pub(crate) fn begin() -> Self {
+    pub(crate) fn of(weight: Option<Weight>) -> Self {
         HERE.with(|here| {
+            // None is in hand outside of an emission.
+            if let Some(weight) = weight {
+                here.weight.set(weight);
+            }
             let was_doing = here.doing.get();
             here.doing.set(was_doing | EMITTING);
             Self { was_doing }
@@ -186,37 +191,33 @@ impl Busy {
     }
 }
 
-impl Drop for Busy {
-    #[inline]
-    fn drop(&mut self) {
-        HERE.with(|here| here.doing.set(self.was_doing));
-    }
-}
-
-/// While it lives, this thread is emitting.
-pub(crate) struct Emitting {
-    _busy: Busy,
-}
-
-impl Emitting {
-    /// With a record in hand that weighs this much.
-    #[inline]
-    pub(crate) fn of(weight: Option<Weight>) -> Self {
-        // None is in hand outside of an emission.
-        if let Some(weight) = weight {
-            HERE.with(|here| here.weight.set(weight));
-        }
-        Self {
-            _busy: Busy::begin(),
-        }
-    }
-}
-
 impl Drop for Emitting {
     #[inline]
     fn drop(&mut self) {
-        // Also when it was not asked for: the next record is another one.
-        HERE.with(|here| here.weight.set(Weight::UNKNOWN));
+        HERE.with(|here| {
+            here.doing.set(self.was_doing);
+            // Also when it was not asked for: the next record is another one.
+            here.weight.set(Weight::UNKNOWN);
+        });
+    }
+}
+
+/// While it lives, this thread asks whether a record is wanted, and nothing may enter either.
+pub(crate) struct Asking(());
+
+impl Asking {
+    /// Only for who [may enter](may_enter): it is not emitting, so a bit is all there is to remember.
+    #[inline]
+    pub(crate) fn begin() -> Self {
+        HERE.with(|here| here.doing.set(here.doing.get() | EMITTING));
+        Self(())
+    }
+}
+
+impl Drop for Asking {
+    #[inline]
+    fn drop(&mut self) {
+        HERE.with(|here| here.doing.set(here.doing.get() & !EMITTING));
     }
 }
 

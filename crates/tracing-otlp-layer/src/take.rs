@@ -18,7 +18,7 @@ use crate::draft::keys::OwnKey;
 #[cfg(feature = "log")]
 use crate::draft::{UNWEIGHED, keys::Mark, limits};
 use crate::emit::{Ready, Tie, begin};
-use crate::guard::{self, Busy, Emitting};
+use crate::guard::{self, Asking, Emitting};
 use crate::layer::LogLayer;
 use crate::link::policy::Link;
 use crate::link::{Ids, Surroundings, is_same};
@@ -194,7 +194,7 @@ where
         name: Option<&str>,
     ) -> bool {
         // What a processor logs while it is asked must not be asked about.
-        let _busy = Busy::begin();
+        let _asking = Asking::begin();
         let wants = logger.event_enabled(severity, target, name);
         if !wants {
             self.refused(level, severity);

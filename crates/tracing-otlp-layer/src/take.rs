@@ -175,29 +175,13 @@ where
     /// Asks the logger; where the answer is no, counts that.
     #[inline]
     fn is_wanted(&self, facts: &Facts<L>, severity: Severity) -> bool {
-        self.wants(
-            &facts.logger,
-            facts.level,
-            severity,
-            facts.target,
-            facts.event_name,
-        )
-    }
-
-    #[inline]
-    fn wants(
-        &self,
-        logger: &L,
-        level: Level,
-        severity: Severity,
-        target: &str,
-        name: Option<&str>,
-    ) -> bool {
         // What a processor logs while it is asked must not be asked about.
         let _asking = Asking::begin();
-        let wants = logger.event_enabled(severity, target, name);
+        let wants = facts
+            .logger
+            .event_enabled(severity, facts.target, facts.event_name);
         if !wants {
-            self.refused(level, severity);
+            self.refused(facts.level, severity);
         }
         wants
     }
@@ -221,8 +205,12 @@ where
         event.record(&mut place);
         let target = place.target.as_deref().unwrap_or(facts.target);
         let logger = self.callsites.logger_of(target, &self.settings);
-        if !self.wants(&logger, facts.level, facts.severity, target, None) {
-            return;
+        {
+            let _asking = Asking::begin();
+            if !logger.event_enabled(facts.severity, target, None) {
+                self.refused(facts.level, facts.severity);
+                return;
+            }
         }
         let mut record = facts.logger.create_log_record();
         begin(&mut record, facts, tie.link);

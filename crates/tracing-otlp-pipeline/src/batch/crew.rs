@@ -3,8 +3,11 @@
 //! Part of `batch`, between the door and the official processors. Each of those has one worker.
 //! Threads that log as fast as they can get a share of the processors each from the scheduler, and
 //! the share of a single worker is too small for what they emit. So while an eighth of the room and
-//! more than two batches are taken, records go to all of them in turn; on a calm day the first does
-//! everything, and the others sleep.
+//! more than a batch for each are taken, records go to all of them in turn; on a calm day the first
+//! does everything, and the others sleep.
+//!
+//! A worker is woken by a full batch, and by its tick. So a room that has no place for a batch in each
+//! hand is the first's alone: it could be full of parts of batches that nobody takes before the tick.
 //!
 //! Records of one thread may then leave in another order. They never had one on their way: several
 //! requests are sent at once, and each record has its time.
@@ -37,7 +40,7 @@ pub(crate) struct Crew<P> {
     helpers: [P; HELPERS],
     door: Arc<Door>,
     blanks: Arc<Blanks>,
-    /// Says that two batches may wait at any time: the one in hand, and the next.
+    /// Says that a batch may wait in each hand: when more do, one of them is full.
     above: u64,
     /// Whether a helper ever had something to do.
     called: AtomicBool,
@@ -58,7 +61,7 @@ impl<P> Crew<P> {
             helpers: [one()?, one()?, one()?],
             door,
             blanks,
-            above: Room::above(2 * batch as u64),
+            above: Room::above((HELPERS as u64 + 1).saturating_mul(batch as u64)),
             called: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
         })

@@ -8,7 +8,7 @@ use opentelemetry_sdk::{error::OTelSdkError, logs::SdkLoggerProvider, trace::Sdk
 
 use super::*;
 use crate::{
-    admit::room::Room,
+    admit::{Tally, room::Room},
     deliver::queue::Queue,
     door::DeliveryComesLater,
     encode::Shape,
@@ -371,6 +371,41 @@ fn a_crew_takes_turns_only_while_much_waits() {
     assert_eq!(large.busy().len(), 0);
     door.handed(&11.into(), 11);
     assert_eq!(emit(8), [8, 0, 0, 0]);
+}
+
+/// Who empties only what is full, and takes its time over it: the worst that workers can do between
+/// two ticks.
+#[test]
+fn a_room_that_is_full_has_a_full_batch_in_some_hand() {
+    const BATCH: usize = 16;
+    // INFO's part of four batches, as with the specification's queue; and more.
+    for room in [52, 64, 65, 80, 120] {
+        let queue = Queue::new(&DeliverySettings::default(), Arc::default());
+        let room = Room::first_come(room, 1 << 20);
+        let door = Door::new(Signal::Logs, room, Arc::new(queue), Notifier::default());
+        let door = Arc::new(door);
+        let probes: Vec<Probe> = (0..4).map(|_| Probe::default()).collect();
+        let mut each = probes.iter().cloned();
+        let crew = Crew::new(Arc::clone(&door), flood(), BATCH, || each.next().ok_or(())).unwrap();
+        let scope = InstrumentationScope::default();
+        let (mut held, mut dice) = ([0; 4], 1_u32);
+        for _ in 0..10_000 {
+            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            if dice >> 24 < 8 {
+                for held in held.iter_mut().filter(|held| **held >= BATCH) {
+                    let taken = Tally::from(std::mem::take(held) as u64);
+                    door.handed(&taken, taken.total());
+                }
+            } else if door.enter(SeverityBand::Info, 1).is_some() {
+                crew.emit(&mut record(), &scope);
+                for (held, probe) in held.iter_mut().zip(&probes) {
+                    *held += probe.heard().len();
+                }
+            } else {
+                assert!(held.iter().any(|held| *held >= BATCH), "{held:?}");
+            }
+        }
+    }
 }
 
 #[test]

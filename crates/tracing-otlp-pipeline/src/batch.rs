@@ -55,11 +55,12 @@ impl LogPipe {
     ) -> Result<Self, Error> {
         use opentelemetry_sdk::logs::BatchConfigBuilder;
 
+        let batch = settings.batch_within(door.room().for_everybody());
         // Every value is set, so the builder's look at the environment has no effect.
         let config = || {
             BatchConfigBuilder::default()
                 .with_max_queue_size(settings.max_queue_size().get().saturating_add(OWN_PLACES))
-                .with_max_export_batch_size(settings.batch_within_queue())
+                .with_max_export_batch_size(batch)
                 .with_scheduled_delay(settings.scheduled_delay())
                 .build()
         };
@@ -69,7 +70,7 @@ impl LogPipe {
                 encoder: encoder()?,
                 door: Arc::clone(&door),
                 blanks: Arc::clone(&blanks),
-                batch: settings.batch_within_queue(),
+                batch,
             };
             spawned(|| {
                 BatchLogProcessor::builder(exporter)
@@ -77,7 +78,6 @@ impl LogPipe {
                     .build()
             })
         };
-        let batch = settings.batch_within_queue();
         let inner = Crew::new(Arc::clone(&door), Arc::clone(&blanks), batch, one)?;
         Self::around(inner, admission, door, flush_timeout)
     }
@@ -227,7 +227,7 @@ impl SpanPipe {
         // Every value is set, so the builder's look at the environment has no effect.
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(settings.max_queue_size().get())
-            .with_max_export_batch_size(settings.batch_within_queue())
+            .with_max_export_batch_size(settings.batch_within(door.room().for_everybody()))
             .with_scheduled_delay(settings.scheduled_delay())
             .build();
         let exporter = SpanHandOver {

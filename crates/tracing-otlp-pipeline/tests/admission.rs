@@ -194,6 +194,30 @@ fn the_queue_is_bounded_in_bytes_too() {
 }
 
 #[test]
+fn a_small_queue_is_emptied_before_anybody_is_turned_away() {
+    let server = Server::start([]);
+    for queue in [1, 2, 10, 500] {
+        let batch = BatchSettings::logs()
+            .with_max_queue_size(size(queue))
+            .with_scheduled_delay(HOUR);
+        let pipeline = Pipeline::builder()
+            .with_logs(Destination::from_base(Signal::Logs, &server.url()).unwrap())
+            .with_log_batch(batch)
+            .with_admission(silent())
+            .build()
+            .unwrap();
+        let provider = pipeline.logger_provider().unwrap();
+        let counts = || *pipeline.counts().logs();
+        // As many as the least severe may fill of it: their batch leaves before the next one comes.
+        let half = queue.div_ceil(2);
+        (0..half).for_each(|_| emit(provider, Severity::Trace, "x"));
+        eventually("a batch leaves", || counts().delivered() == half as u64);
+        assert_eq!(counts().lost(), 0);
+        let _report = pipeline.shutdown(PATIENCE);
+    }
+}
+
+#[test]
 fn who_asks_first_is_counted_once_and_does_no_work() {
     let server = Server::start([]);
     let pipeline = stalled(&server.url(), 10)

@@ -1,6 +1,7 @@
 //! From variables and code to settings: code beats environment, a signal's own variable beats
 //! the general one, and what nobody set is the default.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -226,9 +227,6 @@ pub(crate) fn batch(
             return Err(Error::variable(&queue_name, &queue.to_string(), problem));
         }
         settings = settings.with_max_queue_size(queue);
-        if size.is_none() && settings.max_export_batch_size() > queue {
-            settings = settings.with_max_export_batch_size(queue);
-        }
     }
     if let Some(size) = size {
         if size > settings.max_queue_size() {
@@ -240,7 +238,21 @@ pub(crate) fn batch(
         }
         settings = settings.with_max_export_batch_size(size);
     }
+    let batch = settings.max_export_batch_size();
+    let most = match signal {
+        // A worker is woken by a full batch, and the least severe may fill half of the queue.
+        Signal::Logs => half(settings.max_queue_size()),
+        _ => settings.max_queue_size(),
+    };
+    if batch > most {
+        settings = settings.with_max_export_batch_size(most);
+    }
     Ok(settings)
+}
+
+/// Rounded up.
+fn half(number: NonZeroUsize) -> NonZeroUsize {
+    NonZeroUsize::new(number.get().div_ceil(2)).unwrap_or(number)
 }
 
 /// `OTEL_TRACES_SAMPLER`. Source: specification, "General SDK Configuration".
@@ -382,10 +394,12 @@ mod tests {
             (&[][..], "32768/512/1000/30000"),
             (&[(QUEUE, "2048")], "2048/512/1000/30000"),
             (&[(QUEUE, "8388608")], "8388608/512/1000/30000"),
-            // A default above it is lowered.
-            (&[(QUEUE, "100")], "100/100/1000/30000"),
+            // What is above half of it is lowered.
+            (&[(QUEUE, "1024")], "1024/512/1000/30000"),
+            (&[(QUEUE, "101")], "101/51/1000/30000"),
+            (&[(QUEUE, "1")], "1/1/1000/30000"),
             (&[(BATCH, "1024")], "32768/1024/1000/30000"),
-            (&[(BATCH, "8"), (QUEUE, "8")], "8/8/1000/30000"),
+            (&[(BATCH, "8"), (QUEUE, "8")], "8/4/1000/30000"),
             (&[("OTEL_BLRP_SCHEDULE_DELAY", "7")], "32768/512/7/30000"),
             (&[("OTEL_BLRP_EXPORT_TIMEOUT", "9")], "32768/512/1000/9"),
             (&[(QUEUE, " "), (BATCH, "")], "32768/512/1000/30000"),

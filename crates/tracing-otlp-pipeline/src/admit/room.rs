@@ -228,6 +228,12 @@ impl Room {
         records > self.pressed.records || inside & BYTES > self.pressed.bytes
     }
 
+    /// How many records of any kind may be inside.
+    pub(crate) fn for_everybody(&self) -> usize {
+        let least = self.limits.iter().map(|limit| limit.records).min();
+        least.map_or(0, |records| usize::try_from(records).unwrap_or(usize::MAX))
+    }
+
     /// How many bytes are inside.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {

@@ -19,7 +19,8 @@ use crate::{deliver::spool::SpoolSettings, error::Error};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchSettings {
     max_queue_size: NonZeroUsize,
-    max_export_batch_size: NonZeroUsize,
+    /// `None`: nobody said anything, so that a small queue makes it smaller.
+    max_export_batch_size: Option<NonZeroUsize>,
     scheduled_delay: Duration,
     export_timeout: Duration,
 }
@@ -29,7 +30,7 @@ impl BatchSettings {
     pub fn logs() -> Self {
         Self {
             max_queue_size: NonZeroUsize::MIN.saturating_add(32_768 - 1),
-            max_export_batch_size: NonZeroUsize::MIN.saturating_add(511),
+            max_export_batch_size: None,
             scheduled_delay: Duration::from_secs(1),
             export_timeout: Duration::from_secs(30),
         }
@@ -54,9 +55,13 @@ impl BatchSettings {
 
     /// Sets how many records a batch holds at most. A number above that of the queue means the
     /// number of the queue.
+    ///
+    /// 512 unless set, and no more than the least severe records may fill of the queue: a batch wakes
+    /// its worker when it is full. So one that is set to more than [INFO may
+    /// fill](crate::AdmissionSettings) leaves with the scheduled delay only, when all is INFO.
     #[must_use]
     pub fn with_max_export_batch_size(mut self, records: NonZeroUsize) -> Self {
-        self.max_export_batch_size = records;
+        self.max_export_batch_size = Some(records);
         self
     }
 
@@ -82,7 +87,7 @@ impl BatchSettings {
 
     /// How many records a batch holds at most.
     pub fn max_export_batch_size(&self) -> NonZeroUsize {
-        self.max_export_batch_size
+        self.max_export_batch_size.unwrap_or(MAX_EXPORT_BATCH_SIZE)
     }
 
     /// How long a record waits at most for its batch to fill.
@@ -98,9 +103,14 @@ impl BatchSettings {
     /// The largest queue there may be: 2²³ records, whose places alone take 512 MiB for log records.
     pub const MAX_QUEUE_SIZE: usize = 1 << 23;
 
-    /// A batch that can fill: no larger than the queue.
-    pub(crate) fn batch_within_queue(&self) -> usize {
-        self.max_export_batch_size.min(self.max_queue_size).get()
+    /// A batch that can fill: no larger than the queue, and where nobody has set it, no larger than
+    /// what everybody may fill of it.
+    pub(crate) fn batch_within(&self, everybody: usize) -> usize {
+        let batch = self.max_export_batch_size().min(self.max_queue_size).get();
+        match self.max_export_batch_size {
+            Some(_) => batch,
+            None => batch.min(everybody.max(1)),
+        }
     }
 
     pub(crate) fn validate(&self, signal: Signal) -> Result<(), Error> {
@@ -136,6 +146,7 @@ pub struct DeliverySettings {
     pub(crate) spool: Option<SpoolSettings>,
 }
 
+const MAX_EXPORT_BATCH_SIZE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(512 - 1);
 const MIB: usize = 1024 * 1024;
 const MAX_QUEUED_RECORDS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(200_000 - 1);
 const MAX_QUEUED_BYTES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(64 * MIB - 1);

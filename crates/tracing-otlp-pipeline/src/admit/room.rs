@@ -332,6 +332,28 @@ mod tests {
     }
 
     #[test]
+    fn many_records_or_large_ones_press_but_never_a_few() {
+        let room = Room::first_come(80, 800);
+        let above = Room::above(2);
+        room.take(SeverityBand::Info, 700).unwrap();
+        room.take(SeverityBand::Info, 1).unwrap();
+        assert!(!room.is_pressed(above));
+        room.take(SeverityBand::Info, 1).unwrap();
+        assert!(room.is_pressed(above));
+        room.give_back(1, 602);
+        room.take(SeverityBand::Info, 0).unwrap();
+        // 100 bytes are an eighth, and not more.
+        assert!(!room.is_pressed(above));
+        room.take(SeverityBand::Info, 1).unwrap();
+        assert!(room.is_pressed(above));
+        room.give_back(1, 101);
+        (0..7).for_each(|_| room.take(SeverityBand::Info, 0).unwrap());
+        assert!(!room.is_pressed(above));
+        room.take(SeverityBand::Info, 0).unwrap();
+        assert!(room.is_pressed(above));
+    }
+
+    #[test]
     fn a_weight_that_is_known_is_believed() {
         let known = Room::first_come(10, 1000).with_weigher(|| Some(RecordWeight::new(2, 30)));
         let record = SdkLoggerProvider::builder()

@@ -110,6 +110,13 @@ impl<P> Crew<P> {
     }
 }
 
+#[cfg(test)]
+impl<P> Crew<P> {
+    pub(super) fn blanks(&self) -> &Blanks {
+        &self.blanks
+    }
+}
+
 impl<P: LogProcessor> LogProcessor for Crew<P> {
     #[inline]
     fn emit(&self, record: &mut SdkLogRecord, instrumentation: &InstrumentationScope) {

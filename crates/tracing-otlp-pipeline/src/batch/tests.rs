@@ -373,6 +373,46 @@ fn a_crew_takes_turns_only_while_much_waits() {
     assert_eq!(emit(8), [8, 0, 0, 0]);
 }
 
+#[test]
+fn full_batches_and_no_others_make_a_flood_in_which_threads_take_boxes() {
+    let destination = Destination::new(Signal::Logs, "http://localhost/").unwrap();
+    let shape = Shape::of(&destination, 1 << 20);
+    let encoder = || LogEncoder::new(Encoder::Direct, shape.clone());
+    let settings = BatchSettings::logs()
+        .with_max_export_batch_size(std::num::NonZeroUsize::new(4).unwrap())
+        .with_scheduled_delay(PATIENCE);
+    let admission = AdmissionSettings::default();
+    let _later = DeliveryComesLater::enter();
+    let pipe = LogPipe::new(encoder, &settings, &admission, door(Signal::Logs), PATIENCE).unwrap();
+    let blanks = pipe.inner.blanks();
+    let scope = InstrumentationScope::default();
+    let emit = |records| (0..records).for_each(|_| pipe.emit(&mut record(), &scope));
+    emit(3);
+    pipe.force_flush().unwrap();
+    assert!(!blanks.is_flood());
+    emit(4);
+    pipe.force_flush().unwrap();
+    assert_eq!((blanks.is_flood(), blanks.in_stock()), (true, 8));
+    emit(1);
+    assert_eq!(blanks.in_stock(), 0);
+    LogProcessor::shutdown(&pipe).unwrap();
+}
+
+#[test]
+fn workers_that_leave_boxes_at_the_same_time_leave_no_more_than_one_may() {
+    let blanks = Blanks::default();
+    let barrier = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                barrier.wait();
+                blanks.provide(512, 512);
+            });
+        }
+    });
+    assert_eq!(blanks.in_stock(), 1024);
+}
+
 /// Who empties only what is full, and takes its time over it: the worst that workers can do between
 /// two ticks.
 #[test]

@@ -100,7 +100,7 @@ impl BatchSettings {
         self.export_timeout
     }
 
-    /// The largest queue there may be: 2²³ records, whose places alone take 512 MiB for log records.
+    /// The largest queue there may be: 2²³ records, whose places alone take 896 MiB for log records.
     pub const MAX_QUEUE_SIZE: usize = 1 << 23;
 
     /// A batch that can fill: no larger than the queue, and where nobody has set it, no larger than

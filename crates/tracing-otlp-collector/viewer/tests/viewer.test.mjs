@@ -143,7 +143,7 @@ test('the filter box completes keys and values from what is there', async () => 
   await filter().pressSequentially('payment');
   await filter().fill('');
   await filter().pressSequentially('servi');
-  await page.locator('.choices li', { hasText: /^service\s*builtin/ }).waitFor();
+  await page.locator('.choices li:first-child', { hasText: /^service\s*builtin/ }).waitFor();
   await page.keyboard.press('Tab');
   await page.locator('.choices li', { hasText: 'payments' }).waitFor();
   await page.keyboard.press('ArrowDown');
@@ -154,6 +154,21 @@ test('the filter box completes keys and values from what is there', async () => 
     const services = await page.locator('.records .service').allTextContents();
     return services.length > 0 && services.every((name) => name === active);
   });
+});
+
+test('a choice that came before the rest of the word was typed takes the whole word', async () => {
+  await sendPurchase(url, Date.now() - 1000);
+  await open();
+  await row('request started').waitFor();
+  // What is asked after the first letters is never answered.
+  await page.route(/\/api\/fields\?prefix=ser/, () => {});
+  await filter().pressSequentially('se');
+  await page.locator('.choices li', { hasText: /^service\s*builtin/ }).waitFor();
+  await filter().pressSequentially('rvi');
+  await page.locator('.choices li', { hasText: /^severity/ }).waitFor({ state: 'detached' });
+  await page.locator('.choices li:first-child', { hasText: /^service\s*builtin/ }).waitFor();
+  await page.keyboard.press('Tab');
+  await until('the word is complete', async () => (await filter().inputValue()) === 'service:');
 });
 
 test('a level button shows that level and above', async () => {

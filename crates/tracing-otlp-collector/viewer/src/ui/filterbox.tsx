@@ -53,6 +53,11 @@ export function FilterBox({ value, error, busy, placeholder, onChange }: Props) 
     const at = input.current?.selectionStart ?? text.length;
     const what = asked(text, at);
     if (!what) return setChoices([]);
+    // Those that are there stay, as far as they fit what is typed by now, until the answer comes.
+    const fits = (choice: Choice) =>
+      choice.more === (what.what === 'key') && choice.start === what.start
+      && choice.shown.toLowerCase().startsWith(what.prefix.toLowerCase());
+    setChoices((before) => before.filter(fits).map((choice) => ({ ...choice, end: what.end })));
     try {
       if (what.what === 'key') {
         const { fields } = await get<{ fields: Field[] }>('/api/fields', { prefix: what.prefix }, abort.signal);

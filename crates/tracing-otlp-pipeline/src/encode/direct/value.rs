@@ -151,7 +151,11 @@ impl Levels {
     }
 
     /// Writes a value of that length.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "hot, and the compiler changes its mind about it"
+    )]
+    #[inline(always)]
     fn put_any(&mut self, out: &mut Out, tag: u8, len: usize, value: &AnyValue, depth: usize) {
         match form(value, depth) {
             Form::Text(text) => {
@@ -198,7 +202,11 @@ impl Levels {
 }
 
 /// Starts a pair whose value has that length, and writes its key.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "hot, and the compiler changes its mind about it"
+)]
+#[inline(always)]
 fn put_key(out: &mut Out, tag: u8, key: &str, value: usize) {
     let len = len_of_text(key) + len_of_bytes(value);
     if key.is_empty() {
